@@ -1,0 +1,44 @@
+# Every target does its own set-up: packages, Kafka, InfluxDB, build.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/efd
+KAFKA := $(CACHE)/kafka-4.3.1
+INFLUXD2 := $(CACHE)/influxdb2-2.8.0/influxd
+GO := $(CACHE)/go
+INFLUXDB ?= 1
+export PATH := $(PATH):$(GO)/bin
+export EFD_KAFKA_JARS := $(KAFKA)
+export EFD_INFLUXD2 ?= $(INFLUXD2)
+
+.PHONY: help demo test unit check deny servers influxdb2 clean
+
+help: ## Show this list
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: servers $(if $(filter 2,$(INFLUXDB)),influxdb2) ## Run a whole EFD here; DURATION=60s stops by itself, INFLUXDB=2 takes InfluxDB 2.x
+	cargo build --locked --release -p efd
+	target/release/efd demo --influxdb $(INFLUXDB) $(if $(DURATION),--duration $(DURATION))
+
+test: servers influxdb2 check ## All tests, on real Kafka and on InfluxDB 1.x and 2.x
+	cargo build --locked --workspace
+	cargo test --locked --workspace
+
+unit: ## Tests that need no server
+	cargo test --locked --workspace --exclude efd-tests
+
+check: ## Format, lints, sizes, and the paths that the documents name
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	tests/check-tree
+
+deny: ## Licences and advisories of the dependencies
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check licenses bans sources
+
+servers: ## Install packages and fetch Kafka
+	tests/servers/install-packages $(GO)
+	tests/servers/fetch-kafka $(KAFKA)
+
+influxdb2: ## Build InfluxDB 2.x once
+	tests/servers/build-influxdb2 $(INFLUXD2)
+
+clean: ## Remove what was built here; the servers in the cache folder stay
+	cargo clean

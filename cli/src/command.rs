@@ -1,0 +1,115 @@
+//! The command line: what can be said, and which function does it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use efd_service::Env;
+
+use crate::config::Config;
+use crate::demo::DemoArgs;
+use crate::get::GetArgs;
+use crate::{check, demo, get, init, topics};
+
+/// Exit code for wrong settings, as the services have it (sysexits.h EX_CONFIG).
+const EXIT_CONFIG: u8 = 78;
+
+/// Engineering and Facilities Database: set it up, look at it, get data out of it.
+#[derive(Debug, Parser)]
+#[command(name = "efd", version, about, max_term_width = 100)]
+struct CommandLine {
+    /// File with the addresses of Kafka, registry, InfluxDB, gateway and sinks.
+    #[arg(long, short, env = "EFD_CONFIG", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings in force as YAML, without secrets, and end.
+    #[arg(long)]
+    print_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Initialise SAL components: create their Kafka topics and register their schemas.
+    Init(InitArgs),
+    /// Look at each part and say what is wrong and what to do; exit code 1 if anything is.
+    Check(CheckArgs),
+    /// List recorded topics, or show the fields of one.
+    Topics(TopicsArgs),
+    /// Get records of a topic as a table, CSV or JSON lines.
+    Get(GetArgs),
+    /// Run a whole EFD on this machine: real Kafka and InfluxDB, all services, simulated SAL traffic.
+    Demo(DemoArgs),
+}
+
+/// Arguments of `efd init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Components, for example ATCamera MTM1M3.
+    #[arg(required_unless_present = "list", value_name = "COMPONENT")]
+    pub components: Vec<String>,
+    /// Folder with SAL interface files (ours or a checkout of ts_xml); overrides the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub interfaces: Option<PathBuf>,
+    /// List the components that the interface files define, and end.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Arguments of `efd check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Parts to look at; all when none is named.
+    #[arg(value_enum, value_name = "PART")]
+    pub parts: Vec<check::Part>,
+}
+
+/// Arguments of `efd topics`.
+#[derive(Debug, Args)]
+pub struct TopicsArgs {
+    /// A topic, whose fields are shown; or the beginning of names, for example lsst.sal.ATCamera
+    #[arg(value_name = "TOPIC|PREFIX")]
+    pub topic: Option<String>,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let config: Config = match efd_service::load(line.config.as_deref(), &Env::process()) {
+        Ok(config) => config,
+        Err(error) => return failure(&error.into(), EXIT_CONFIG),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&error.into(), 1),
+    };
+    match runtime.block_on(run(line, config)) {
+        Ok(code) => code,
+        Err(error) => failure(&error, 1),
+    }
+}
+
+async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
+    if line.print_config {
+        crate::output::print(&serde_saphyr::to_string(&config)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(command) = line.command else {
+        anyhow::bail!("no command given: try `efd --help`");
+    };
+    let _telemetry = efd_service::init_telemetry("efd", &config.service)?;
+    match command {
+        Command::Init(args) => init::run(&config, &args).await,
+        Command::Check(args) => check::run(&config, &args.parts).await,
+        Command::Topics(args) => topics::run(&config, args.topic.as_deref()).await,
+        Command::Get(args) => get::run(&config, &args).await,
+        Command::Demo(args) => demo::run(&config, &args).await,
+    }
+}
+
+/// One line on standard error: the error and its causes.
+fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
+    let message = format!("{error:#}").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    crate::output::complain(&format!("efd: {message}"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,22 @@
+//! The command people and scripts use: `efd init`, `check`, `topics`, `get` and `demo`.
+//!
+//! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gateway's gRPC and the
+//! admin ports. Only `efd demo` runs the services themselves, in its own process. An error is one line on standard error and
+//! a non-zero exit code: 1 for trouble found, 2 for a wrong command line, 78 for wrong settings.
+
+mod check;
+mod command;
+mod config;
+mod demo;
+mod get;
+pub mod influxdb;
+mod init;
+mod metrics;
+mod output;
+pub mod servers;
+mod time;
+mod topics;
+
+pub use command::main;
+pub use config::Config;
+pub use metrics::Metrics;

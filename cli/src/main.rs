@@ -1,0 +1,5 @@
+//! The command `efd`.
+
+fn main() -> std::process::ExitCode {
+    efd::main()
+}

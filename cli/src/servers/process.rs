@@ -1,0 +1,132 @@
+//! One server process: started by a script in its folder, stopped by process id.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A stop by signal must be done in this time; then the process is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause between two looks at a process or an address.
+pub const POLL: Duration = Duration::from_millis(20);
+
+/// A server process; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Writes the start script of `command` (words, quoted for the shell) and starts it.
+    pub fn start(name: &'static str, folder: &Path, command: &[String]) -> anyhow::Result<Self> {
+        let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+        let here = quoted(&folder.to_string_lossy());
+        let script = format!("#!/bin/sh\necho $$ > {here}/pid\nexec {} >> {here}/log 2>&1\n", words.join(" "));
+        let run = folder.join("run");
+        fs::write(&run, script).with_context(|| format!("cannot write {}", run.display()))?;
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
+        let mut process = Self { name, folder: folder.to_owned(), child: None };
+        process.start_again()?;
+        Ok(process)
+    }
+
+    /// Starts the process again after a stop, with the same configuration and data.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        // A pid left from before would be taken for the new one.
+        let _ = fs::remove_file(self.folder.join("pid"));
+        let child = Command::new(self.folder.join("run"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.name))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Process id, as its start script wrote it: also when somebody started it again by hand.
+    pub fn pid(&self) -> Option<i32> {
+        fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()
+    }
+
+    /// The script that starts it.
+    pub fn run_script(&self) -> PathBuf {
+        self.folder.join("run")
+    }
+
+    /// Sends a signal and waits for the end; kills what does not end in time.
+    pub fn stop(&mut self, signal: Signal) {
+        if let Some(pid) = self.pid() {
+            let _ = kill(Pid::from_raw(pid), signal);
+            let deadline = Instant::now() + STOP_TIMEOUT;
+            while self.is_running(pid) && Instant::now() < deadline {
+                wait_briefly();
+            }
+            if self.is_running(pid) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = fs::remove_file(self.folder.join("pid"));
+    }
+
+    /// An error with the end of the log, when the process is gone.
+    pub fn check_alive(&mut self) -> anyhow::Result<()> {
+        let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
+        if let Some(status) = ended {
+            bail!("{} ended ({status}) while starting: {}", self.name, self.log_end());
+        }
+        Ok(())
+    }
+
+    /// The last lines of its log in one line, for error messages.
+    pub fn log_end(&self) -> String {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(3).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+
+    fn is_running(&mut self, pid: i32) -> bool {
+        // Our own child stays a zombie until it is waited for.
+        if let Some(child) = &mut self.child
+            && child.id().cast_signed() == pid
+        {
+            return matches!(child.try_wait(), Ok(None));
+        }
+        !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop(Signal::SIGKILL);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "polls a process, with a deadline in the caller")]
+fn wait_briefly() {
+    std::thread::sleep(POLL);
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Makes the folder of a server.
+pub fn server_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
+    let folder = std::path::absolute(parent.join(name))?;
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

@@ -1,0 +1,126 @@
+//! Settings of a Kafka client, under librdkafka's own names with dots turned to underscores.
+
+use std::collections::BTreeMap;
+
+use efd_service::{ConfigError, Env, Secret};
+use rdkafka::ClientConfig;
+use serde::{Deserialize, Serialize};
+
+/// Where a Kafka cluster is and how to authenticate to it.
+///
+/// Unset fields are filled in from the names that users of SAL know (`LSST_KAFKA_BROKER_ADDR`,
+/// `LSST_KAFKA_SECURITY_*`), then from the defaults given here.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// Brokers, `host:port`, comma separated. Default `localhost:9092`.
+    pub bootstrap_servers: Option<String>,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`. Default `PLAINTEXT`, with a user name `SASL_PLAINTEXT`.
+    pub security_protocol: Option<String>,
+    /// `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`. Default `SCRAM-SHA-512` when a user name is set.
+    pub sasl_mechanism: Option<String>,
+    /// User name; none means no authentication.
+    pub sasl_username: Option<String>,
+    /// Password; only from the environment (`EFD_KAFKA_SASL_PASSWORD` or `EFD_KAFKA_SASL_PASSWORD_FILE`).
+    #[serde(skip_deserializing)]
+    pub sasl_password: Secret,
+    /// File with the certificate authorities that the brokers' certificates are checked against.
+    pub ssl_ca_location: Option<String>,
+    /// Any further librdkafka setting, dots written as underscores, for example `fetch_max_bytes: "1000000"`.
+    pub options: BTreeMap<String, String>,
+}
+
+impl KafkaConfig {
+    /// The brokers to ask first.
+    pub fn bootstrap_servers(&self) -> &str {
+        self.bootstrap_servers.as_deref().unwrap_or("localhost:9092")
+    }
+
+    /// Lets `EFD_KAFKA_*` override the file and `LSST_KAFKA_*` fill in what both left unset.
+    ///
+    /// # Errors
+    /// When a secret's file cannot be read.
+    pub fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
+        pick(&mut self.bootstrap_servers, env, "EFD_KAFKA_BOOTSTRAP_SERVERS", "LSST_KAFKA_BROKER_ADDR");
+        pick(&mut self.sasl_username, env, "EFD_KAFKA_SASL_USERNAME", "LSST_KAFKA_SECURITY_USERNAME");
+        pick(&mut self.security_protocol, env, "EFD_KAFKA_SECURITY_PROTOCOL", "LSST_KAFKA_SECURITY_PROTOCOL");
+        pick(&mut self.sasl_mechanism, env, "EFD_KAFKA_SASL_MECHANISM", "LSST_KAFKA_SECURITY_MECHANISM");
+        for name in ["EFD_KAFKA_SASL_PASSWORD", "LSST_KAFKA_SECURITY_PASSWORD"] {
+            if self.sasl_password.is_empty()
+                && let Some(secret) = env.secret(name)?
+            {
+                self.sasl_password = secret;
+            }
+        }
+        Ok(())
+    }
+
+    /// A librdkafka configuration with these settings and `client.id` set; the caller adds what its role needs.
+    pub fn client(&self, client_id: &str) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", self.bootstrap_servers()).set("client.id", client_id);
+        // Default 10 s; a broker that comes back is found sooner.
+        client.set("reconnect.backoff.max.ms", "2000");
+        let protocol =
+            self.security_protocol.as_deref().or(self.sasl_username.as_ref().map(|_| "SASL_PLAINTEXT"));
+        if let Some(protocol) = protocol {
+            client.set("security.protocol", protocol);
+        }
+        if let Some(user) = &self.sasl_username {
+            client.set("sasl.mechanism", self.sasl_mechanism.as_deref().unwrap_or("SCRAM-SHA-512"));
+            client.set("sasl.username", user).set("sasl.password", self.sasl_password.expose());
+        }
+        if let Some(ca) = &self.ssl_ca_location {
+            client.set("ssl.ca.location", ca);
+        }
+        for (name, value) in &self.options {
+            client.set(name.replace('_', "."), value);
+        }
+        client
+    }
+}
+
+/// `first` overrides what the file says; `fallback` only fills in.
+fn pick(setting: &mut Option<String>, env: &Env, first: &str, fallback: &str) {
+    if let Some(value) = env.get(first) {
+        *setting = Some(value.to_owned());
+    } else if setting.is_none() {
+        *setting = env.get(fallback).map(str::to_owned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_overrides_the_file_and_lsst_names_only_fill_in() {
+        let env = Env::from_pairs([
+            ("EFD_KAFKA_BOOTSTRAP_SERVERS", "a:1"),
+            ("LSST_KAFKA_BROKER_ADDR", "b:2"),
+            ("LSST_KAFKA_SECURITY_USERNAME", "ts-salkafka"),
+            ("LSST_KAFKA_SECURITY_PASSWORD", "pw"),
+        ]);
+        let mut config = KafkaConfig {
+            bootstrap_servers: Some("file:9".into()),
+            sasl_username: Some("from-file".into()),
+            ..KafkaConfig::default()
+        };
+        config.overlay(&env).unwrap();
+        assert_eq!(config.bootstrap_servers(), "a:1");
+        let client = config.client("test");
+        assert_eq!(client.get("sasl.username"), Some("from-file"));
+        assert_eq!(client.get("sasl.password"), Some("pw"));
+        assert_eq!(client.get("sasl.mechanism"), Some("SCRAM-SHA-512"));
+        assert_eq!(client.get("security.protocol"), Some("SASL_PLAINTEXT"));
+        assert!(!format!("{config:?}").contains("pw"));
+    }
+
+    #[test]
+    fn options_reach_librdkafka_with_dots() {
+        let mut config = KafkaConfig::default();
+        config.options.insert("fetch_max_bytes".into(), "1000".into());
+        assert_eq!(config.client("x").get("fetch.max.bytes"), Some("1000"));
+        assert_eq!(config.client("x").get("bootstrap.servers"), Some("localhost:9092"));
+    }
+}

@@ -1,0 +1,202 @@
+//! A producer that confirms delivery by the batch.
+//!
+//! Idempotent, `acks=all`: librdkafka keeps the order of each partition and writes no record twice by itself. It retries for
+//! `message.timeout.ms` (5 minutes); after that the caller hears of the failure and decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+use tokio::sync::Notify;
+
+use crate::KafkaConfig;
+
+/// Wait before a full buffer is tried again.
+const FULL_BUFFER_WAIT: Duration = Duration::from_millis(2);
+
+/// How records are gathered before they are sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProducerOptions {
+    /// Wait for more records before a batch is sent (librdkafka `linger.ms`). Default 5 ms.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// Bound on records that wait for the broker (librdkafka `queue.buffering.max.kbytes`). Default 64 MiB.
+    pub buffer_bytes: ByteSize,
+    /// `none`, `lz4`, `zstd`, `snappy` or `gzip`. Default `lz4`.
+    pub compression: String,
+    /// Time after which a record that no broker took is reported as failed (librdkafka `message.timeout.ms`).
+    /// Default 5 minutes.
+    #[serde(with = "humantime_serde")]
+    pub delivery_timeout: Duration,
+}
+
+impl Default for ProducerOptions {
+    fn default() -> Self {
+        Self {
+            linger: Duration::from_millis(5),
+            buffer_bytes: ByteSize::mib(64),
+            compression: "lz4".into(),
+            delivery_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// One record to produce.
+#[derive(Debug, Default)]
+pub struct OutRecord<'a> {
+    /// Kafka topic.
+    pub topic: &'a str,
+    /// Partition; none lets the partitioner choose by key.
+    pub partition: Option<i32>,
+    /// Key; an empty one is not the same as none.
+    pub key: Option<&'a [u8]>,
+    /// Value; none is a tombstone.
+    pub payload: Option<&'a [u8]>,
+    /// Headers.
+    pub headers: Option<OwnedHeaders>,
+    /// Time of creation, Unix milliseconds; none means now.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Deliveries of one batch that are still awaited.
+#[derive(Debug, Default)]
+struct Pending {
+    count: AtomicUsize,
+    error: OnceLock<KafkaError>,
+    changed: Notify,
+}
+
+struct Deliveries;
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // librdkafka reconnects by itself; the owner of the batch hears of a lost record.
+        tracing::debug!(error = %error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Pending>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, pending: Self::DeliveryOpaque) {
+        if let Err((error, _)) = result {
+            // Only the first error is kept; that one fails the batch.
+            let _ = pending.error.set(error.clone());
+        }
+        if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            pending.changed.notify_one();
+        }
+    }
+}
+
+/// An idempotent producer; clones share one connection.
+#[derive(Clone)]
+pub struct Producer {
+    inner: Arc<ThreadedProducer<Deliveries>>,
+}
+
+impl Producer {
+    /// Connects lazily: an unreachable broker is no error here, the records wait.
+    ///
+    /// # Errors
+    /// When a setting is not one librdkafka takes.
+    pub fn new(config: &KafkaConfig, client_id: &str, options: &ProducerOptions) -> KafkaResult<Self> {
+        let mut client = config.client(client_id);
+        client
+            .set("enable.idempotence", "true")
+            .set("linger.ms", options.linger.as_millis().to_string())
+            .set("queue.buffering.max.kbytes", (options.buffer_bytes.as_u64() / 1024).max(1).to_string())
+            .set("queue.buffering.max.messages", "1000000")
+            .set("compression.type", &options.compression)
+            .set("message.timeout.ms", options.delivery_timeout.as_millis().to_string());
+        // What the operator set by hand wins.
+        for (name, value) in &config.options {
+            client.set(name.replace('_', "."), value);
+        }
+        let inner = client.create_with_context(Deliveries)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// An empty batch.
+    pub fn batch(&self) -> Batch {
+        Batch { producer: self.clone(), pending: Arc::default() }
+    }
+
+    /// Waits until everything sent was delivered or failed.
+    ///
+    /// # Errors
+    /// When records still wait after `timeout`.
+    pub async fn flush(&self, timeout: Duration) -> KafkaResult<()> {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || inner.flush(timeout))
+            .await
+            .unwrap_or(Err(KafkaError::Flush(RDKafkaErrorCode::Fail)))
+    }
+
+    /// Whether a fatal error ended this producer; then a new one has to be made.
+    pub fn fatal_error(&self) -> Option<String> {
+        self.inner.client().fatal_error().map(|(_, reason)| reason)
+    }
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer").field("in_flight", &self.inner.in_flight_count()).finish()
+    }
+}
+
+/// Records whose delivery is awaited together.
+#[derive(Debug)]
+pub struct Batch {
+    producer: Producer,
+    pending: Arc<Pending>,
+}
+
+impl Batch {
+    /// Hands a record to the producer; waits while its buffer is full, which is the back-pressure to the source.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the record, for example for its size; the batch itself stays usable.
+    pub async fn send(&mut self, record: OutRecord<'_>) -> KafkaResult<()> {
+        let mut base: BaseRecord<'_, [u8], [u8], Arc<Pending>> =
+            BaseRecord::with_opaque_to(record.topic, self.pending.clone());
+        base.key = record.key;
+        base.payload = record.payload;
+        base.partition = record.partition;
+        base.timestamp = record.timestamp_ms;
+        base.headers = record.headers;
+        self.pending.count.fetch_add(1, Ordering::AcqRel);
+        loop {
+            match self.producer.inner.send(base) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                    base = refused;
+                    tokio::time::sleep(FULL_BUFFER_WAIT).await;
+                }
+                Err((error, _)) => {
+                    self.pending.count.fetch_sub(1, Ordering::AcqRel);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Waits until every record of the batch was acknowledged.
+    ///
+    /// # Errors
+    /// The first failure, after all deliveries are known; which records failed is not told, the whole batch may be sent again.
+    pub async fn delivered(self) -> KafkaResult<()> {
+        while self.pending.count.load(Ordering::Acquire) > 0 {
+            self.pending.changed.notified().await;
+        }
+        self.pending.error.get().cloned().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,12 @@
+//! Avro as Kafka carries it: the wire format, the schema registry's client, and what a schema says of each field.
+//!
+//! Assumes records behind Confluent's wire format whose schemas a registry serves by id. The parser of schemas is
+//! apache-avro; the reader and writer of Avro binary here know no schema: a plan drives them.
+
+pub mod avro;
+mod record;
+mod registry;
+pub mod wire;
+
+pub use record::{Field, RecordSchema, SchemaError, Type};
+pub use registry::{RegistryClient, RegistryConfig, RegistryError, RegistryErrorKind, SubjectVersion};

@@ -1,0 +1,361 @@
+//! Client of a schema registry with Confluent's REST interface.
+//!
+//! A schema never changes under its id, so what was fetched once is kept for ever; concurrent look-ups of one id share one
+//! request. Nothing is retried here: the caller knows whether to wait.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use efd_service::http::{Client, HttpError};
+use efd_service::{ConfigError, Env, Secret};
+use http::{Method, Request, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::OnceCell;
+
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+
+/// Where the registry is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Address. Default `http://localhost:8081`.
+    pub url: Option<String>,
+    /// User name for basic authentication; none means no authentication.
+    pub username: Option<String>,
+    /// Password; only from the environment (`EFD_REGISTRY_PASSWORD` or `EFD_REGISTRY_PASSWORD_FILE`).
+    #[serde(skip_deserializing)]
+    pub password: Secret,
+    /// Bound on one request. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// File with the certificate authority of the registry, when its own is not a public one.
+    pub ca_file: Option<std::path::PathBuf>,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            username: None,
+            password: Secret::default(),
+            timeout: Duration::from_secs(10),
+            ca_file: None,
+        }
+    }
+}
+
+impl RegistryConfig {
+    /// The address, without a slash at its end.
+    pub fn url(&self) -> &str {
+        self.url.as_deref().unwrap_or("http://localhost:8081").trim_end_matches('/')
+    }
+
+    /// Lets `EFD_REGISTRY_*` override the file; `LSST_SCHEMA_REGISTRY_URL` fills in an address left unset.
+    ///
+    /// # Errors
+    /// When a secret's file cannot be read.
+    pub fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
+        if let Some(url) = env.get("EFD_REGISTRY_URL") {
+            self.url = Some(url.to_owned());
+        } else if self.url.is_none() {
+            self.url = env.get("LSST_SCHEMA_REGISTRY_URL").map(str::to_owned);
+        }
+        if let Some(user) = env.get("EFD_REGISTRY_USERNAME") {
+            self.username = Some(user.to_owned());
+        }
+        if let Some(password) = env.secret("EFD_REGISTRY_PASSWORD")? {
+            self.password = password;
+        }
+        Ok(())
+    }
+}
+
+/// What an error of the registry asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryErrorKind {
+    /// Unreachable, overloaded, or refusing our credentials: try again with back-off.
+    Transient,
+    /// A reachable registry does not have it.
+    NotFound,
+    /// It will never take it, for example an incompatible schema.
+    Refused,
+}
+
+/// Why the registry gave no answer, or not the one hoped for.
+#[derive(Debug, Clone, Error)]
+pub enum RegistryError {
+    /// No answer.
+    #[error("schema registry {url} does not answer: {reason}")]
+    Unreachable {
+        /// Address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// It answered with an error.
+    #[error("schema registry {url} answered {status} to {what}: {message} (error code {code})")]
+    Answer {
+        /// Address.
+        url: String,
+        /// What was asked.
+        what: String,
+        /// HTTP status.
+        status: u16,
+        /// Confluent's error code, 0 when there was none.
+        code: u32,
+        /// Its message.
+        message: String,
+    },
+    /// The answer is not what the interface promises.
+    #[error("schema registry {url} gave an answer to {what} that cannot be read: {reason}")]
+    Malformed {
+        /// Address.
+        url: String,
+        /// What was asked.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// The settings of the client are wrong.
+    #[error("schema registry client: {0}")]
+    Settings(String),
+}
+
+impl RegistryError {
+    /// What to do about it.
+    pub fn kind(&self) -> RegistryErrorKind {
+        match self {
+            Self::Answer { status: 404, code: 40401..=40403, .. } => RegistryErrorKind::NotFound,
+            Self::Answer { status: 409 | 422, .. } | Self::Settings(_) => RegistryErrorKind::Refused,
+            _ => RegistryErrorKind::Transient,
+        }
+    }
+}
+
+/// One version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubjectVersion {
+    /// Subject, `<topic>-value`.
+    pub subject: String,
+    /// Version, from 1.
+    pub version: u32,
+    /// Schema id.
+    pub id: u32,
+    /// Text of the schema.
+    pub schema: String,
+}
+
+/// A client; clones share connections and cache.
+#[derive(Debug, Clone)]
+pub struct RegistryClient {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: Client,
+    config: RegistryConfig,
+    /// One cell per id ever asked for; bounded by the schemas of the registry, since unknown ids are taken out again.
+    by_id: Mutex<HashMap<u32, Arc<OnceCell<Arc<str>>>>>,
+}
+
+#[derive(Serialize)]
+struct SchemaBody<'a> {
+    schema: &'a str,
+}
+
+#[derive(Deserialize)]
+struct IdAnswer {
+    id: u32,
+}
+
+#[derive(Deserialize)]
+struct SchemaAnswer {
+    schema: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorAnswer {
+    error_code: u32,
+    message: String,
+}
+
+impl RegistryClient {
+    /// Connects lazily.
+    ///
+    /// # Errors
+    /// When the certificate authority's file cannot be used.
+    pub fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
+        let http = Client::new(config.ca_file.as_deref())
+            .map_err(|error| RegistryError::Settings(error.to_string()))?;
+        let shared = Shared { http, config: config.clone(), by_id: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The registry's address.
+    pub fn url(&self) -> &str {
+        self.shared.config.url()
+    }
+
+    /// Registers a schema under a subject; the same schema again gives the same id.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; an invalid or incompatible schema is of kind `Refused`.
+    pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        let path = format!("/subjects/{}/versions?normalize=False", encoded(subject));
+        let answer: IdAnswer = self.call(Method::POST, &path, Some(schema)).await?;
+        Ok(answer.id)
+    }
+
+    /// The text of a schema; cached for ever, concurrent calls share one request.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; an id the registry does not know is of kind `NotFound`. Errors are not cached.
+    pub async fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
+        let cell = self.by_id().entry(id).or_default().clone();
+        let fetched = cell
+            .get_or_try_init(|| async {
+                let answer: SchemaAnswer =
+                    self.call(Method::GET, &format!("/schemas/ids/{id}"), None).await?;
+                Ok(Arc::from(answer.schema))
+            })
+            .await;
+        if fetched.is_err() {
+            self.by_id().remove(&id);
+        }
+        fetched.cloned()
+    }
+
+    /// The latest version of a subject.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; an unknown subject is of kind `NotFound`.
+    pub async fn latest(&self, subject: &str) -> Result<SubjectVersion, RegistryError> {
+        self.call(Method::GET, &format!("/subjects/{}/versions/latest", encoded(subject)), None).await
+    }
+
+    /// All subjects.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
+        self.call(Method::GET, "/subjects", None).await
+    }
+
+    fn by_id(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Arc<OnceCell<Arc<str>>>>> {
+        self.shared.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        schema: Option<&str>,
+    ) -> Result<T, RegistryError> {
+        let what = format!("{method} {path}");
+        let request =
+            self.request(method, path, schema).map_err(|error| RegistryError::Settings(error.to_string()))?;
+        let config = &self.shared.config;
+        let answer = self.shared.http.send(request, config.timeout).await.map_err(|error: HttpError| {
+            RegistryError::Unreachable { url: config.url().to_owned(), reason: error.to_string() }
+        })?;
+        let url = config.url().to_owned();
+        if !answer.status().is_success() {
+            let error: ErrorAnswer = serde_json::from_slice(answer.body()).unwrap_or_default();
+            let status = answer.status().as_u16();
+            return Err(RegistryError::Answer {
+                url,
+                what,
+                status,
+                code: error.error_code,
+                message: error.message,
+            });
+        }
+        serde_json::from_slice(answer.body()).map_err(|error| RegistryError::Malformed {
+            url,
+            what,
+            reason: error.to_string(),
+        })
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        schema: Option<&str>,
+    ) -> Result<Request<Bytes>, http::Error> {
+        let config = &self.shared.config;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", config.url()))
+            .header(header::ACCEPT, MEDIA_TYPE);
+        if let Some(user) = &config.username {
+            request = request.header(
+                header::AUTHORIZATION,
+                efd_service::http::basic_authorization(user, config.password.expose()),
+            );
+        }
+        let body = match schema {
+            Some(schema) => {
+                request = request.header(header::CONTENT_TYPE, MEDIA_TYPE);
+                Bytes::from(serde_json::to_vec(&SchemaBody { schema }).unwrap_or_default())
+            }
+            None => Bytes::new(),
+        };
+        request.body(body)
+    }
+}
+
+fn encoded(subject: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(subject, NON_ALPHANUMERIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, code: u32) -> RegistryError {
+        RegistryError::Answer {
+            url: String::new(),
+            what: String::new(),
+            status,
+            code,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_registry_that_says_so_has_not_found_it() {
+        let table = [
+            (404, 40403, RegistryErrorKind::NotFound),
+            (404, 40401, RegistryErrorKind::NotFound),
+            // A proxy's page, or a wrong path: says nothing about the schema.
+            (404, 0, RegistryErrorKind::Transient),
+            (409, 409, RegistryErrorKind::Refused),
+            (422, 42201, RegistryErrorKind::Refused),
+            (401, 0, RegistryErrorKind::Transient),
+            (500, 50001, RegistryErrorKind::Transient),
+            (503, 0, RegistryErrorKind::Transient),
+        ];
+        for (status, code, kind) in table {
+            assert_eq!(answer(status, code).kind(), kind, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn the_environment_gives_address_and_password() {
+        let mut config = RegistryConfig::default();
+        config.overlay(&Env::from_pairs([("LSST_SCHEMA_REGISTRY_URL", "http://r:8081/")])).unwrap();
+        assert_eq!(config.url(), "http://r:8081");
+        config
+            .overlay(&Env::from_pairs([("EFD_REGISTRY_URL", "http://s"), ("EFD_REGISTRY_PASSWORD", "pw")]))
+            .unwrap();
+        assert_eq!((config.url(), config.password.expose()), ("http://s", "pw"));
+    }
+}

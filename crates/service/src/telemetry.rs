@@ -1,0 +1,107 @@
+//! Logs and traces of the process.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::{ConfigError, LogConfig, LogFormat, ServiceConfig};
+
+/// Bound on sending the last spans at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why telemetry cannot start.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The exporter of traces cannot be built.
+    #[error("cannot export traces to {endpoint} (setting service.otlp_endpoint)")]
+    Otlp {
+        /// Address of the collector.
+        endpoint: String,
+        /// Why.
+        source: opentelemetry_otlp::ExporterBuildError,
+    },
+}
+
+/// Sends the last spans when dropped, for at most two seconds. Drop it outside of async code, or on a multi-threaded runtime: the
+/// runtime must still run to send them.
+#[derive(Debug)]
+#[must_use = "dropping it ends the export of traces"]
+pub struct TelemetryGuard {
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Drop for TelemetryGuard {
+    fn drop(&mut self) {
+        let Some(traces) = self.traces.take() else { return };
+        if let Err(error) = traces.shutdown_with_timeout(FLUSH_TIMEOUT) {
+            tracing::warn!(%error, "the last spans were not exported");
+        }
+    }
+}
+
+/// Sets up logs to standard error, W3C trace context, and traces over OTLP where an endpoint is set, all for the whole
+/// process; in a process that has a subscriber already, logs stay as they are. Must be called inside a Tokio runtime.
+///
+/// # Errors
+/// When the log filter or the endpoint cannot be used.
+pub fn init_telemetry(name: &'static str, config: &ServiceConfig) -> Result<TelemetryGuard, TelemetryError> {
+    let filter = filter(&config.log)?;
+    let traces = config.otlp_endpoint.as_deref().map(|endpoint| traces(name, endpoint)).transpose()?;
+    let export =
+        traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(name)));
+    // An error means that a test or a demo has its subscriber already.
+    let _ = tracing_subscriber::registry().with(filter).with(lines(&config.log)).with(export).try_init();
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    Ok(TelemetryGuard { traces })
+}
+
+/// Checks what [`init_telemetry`] would refuse.
+pub(crate) fn check(config: &ServiceConfig) -> Result<(), ConfigError> {
+    filter(&config.log)?;
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(()) };
+    let uri: Option<http::Uri> = endpoint.parse().ok();
+    match uri.as_ref().and_then(http::Uri::scheme_str) {
+        Some("http" | "https") => Ok(()),
+        _ => Err(ConfigError::invalid(
+            "service.otlp_endpoint",
+            format!("must be a URL such as http://collector:4317, not {endpoint:?}"),
+        )),
+    }
+}
+
+fn filter(log: &LogConfig) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(&log.filter)
+        .map_err(|error| ConfigError::invalid("service.log.filter", format!("is {:?}: {error}", log.filter)))
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(log: &LogConfig) -> Box<dyn Layer<S> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+    }
+}
+
+fn traces(name: &'static str, endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .map_err(|source| TelemetryError::Otlp { endpoint: endpoint.to_owned(), source })?;
+    let resource = Resource::builder().with_service_name(name).build();
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+}

@@ -1,0 +1,1 @@
+//! gRPC contracts of the services

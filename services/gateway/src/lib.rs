@@ -1,0 +1,1 @@
+//! Gives records back over gRPC: topics, fields with units, ranges as columns

@@ -1,0 +1,83 @@
+//! Encoded records whose delivery is confirmed together, kept so that they can be sent again. Pure.
+
+use std::sync::Arc;
+
+use crate::encode::EncodeError;
+use crate::sample::{Sample, SampleTopic};
+
+/// A group of encoded records in the order of their samples.
+#[derive(Debug, Default)]
+pub struct EncodedBatch {
+    bytes: Vec<u8>,
+    records: Vec<EncodedRecord>,
+}
+
+#[derive(Debug)]
+struct EncodedRecord {
+    topic: Arc<SampleTopic>,
+    key: String,
+    /// Where its bytes end; they begin where those of the record before end.
+    end: usize,
+}
+
+/// One record of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordView<'a> {
+    /// Where it goes.
+    pub topic: &'a SampleTopic,
+    /// Key as SAL writes it; empty for telemetry.
+    pub key: &'a str,
+    /// Wire format and Avro body.
+    pub payload: &'a [u8],
+}
+
+impl EncodedBatch {
+    /// Encodes a sample at the end of the batch.
+    ///
+    /// # Errors
+    /// When the sample does not fit its interface; the batch is as before.
+    pub fn push(&mut self, sample: &Sample) -> Result<(), EncodeError> {
+        sample.topic.plan.encode(&sample.private_fields(), &sample.values, &mut self.bytes)?;
+        let key = sample.topic.topic.key(sample.stamps.sal_index);
+        self.records.push(EncodedRecord { topic: sample.topic.clone(), key, end: self.bytes.len() });
+        Ok(())
+    }
+
+    /// Takes the last record out again.
+    pub fn pop(&mut self) {
+        self.records.pop();
+        self.bytes.truncate(self.records.last().map_or(0, |record| record.end));
+    }
+
+    /// The last record.
+    pub fn last(&self) -> Option<RecordView<'_>> {
+        let (last, before) = self.records.split_last()?;
+        Some(self.view(before.last().map_or(0, |record| record.end), last))
+    }
+
+    /// All records in order.
+    pub fn iter(&self) -> impl Iterator<Item = RecordView<'_>> {
+        let starts = std::iter::once(0).chain(self.records.iter().map(|record| record.end));
+        self.records.iter().zip(starts).map(|(record, start)| self.view(start, record))
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it holds no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Size of all records.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn view<'a>(&'a self, start: usize, record: &'a EncodedRecord) -> RecordView<'a> {
+        let payload = self.bytes.get(start..record.end).unwrap_or_default();
+        RecordView { topic: &record.topic, key: &record.key, payload }
+    }
+}

@@ -1,0 +1,288 @@
+//! Settings of the ingest service.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use efd_kafka::{KafkaConfig, ProducerOptions};
+use efd_schema::RegistryConfig;
+use efd_service::{ConfigError, Env, ServiceConfig, Settings};
+use serde::{Deserialize, Serialize};
+
+/// Settings of the service, one YAML file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Logs, admin port, traces, grace period.
+    pub service: ServiceConfig,
+    /// SAL components whose topics and schemas are made at start, and whose samples are taken. Not empty.
+    pub components: Vec<String>,
+    /// Folder with SAL interface files: `SALSubsystems.xml`, `SALGenerics.xml` and a folder per component, or a whole
+    /// ts_xml checkout. Default `interfaces`.
+    pub interfaces: PathBuf,
+    /// The `<subname>` of `lsst.<subname>.<Component>.<sal_name>`. Default `sal`, or `LSST_TOPIC_SUBNAME`.
+    pub topic_subname: Option<String>,
+    /// Replicas of a new topic. Default 1, or `LSST_KAFKA_REPLICATION_FACTOR`.
+    pub replication_factor: Option<i32>,
+    /// Partitions of a new topic; events always have 1. Default 1.
+    pub partitions: u16,
+    /// Schemas registered at the same time at start. Default 16.
+    pub concurrent_registrations: usize,
+    /// What `private_identity` says instead of `<Component>` or `<Component>:<salIndex>`.
+    pub identity: Option<String>,
+    /// Leap seconds in the form of the IERS (`leap-seconds.list`), instead of the table built in.
+    pub leap_seconds_file: Option<PathBuf>,
+    /// Samples that wait between the sources and the producer; a full queue makes the sources wait. Default 1024.
+    pub queue_samples: usize,
+    /// Where Kafka is.
+    pub kafka: KafkaConfig,
+    /// Where the schema registry is.
+    pub registry: RegistryConfig,
+    /// How records are gathered and confirmed.
+    pub producer: ProducerConfig,
+    /// Wait between two tries while Kafka or the registry cannot be reached.
+    pub retry: RetryConfig,
+    /// A source that makes samples up.
+    pub simulator: SimulatorConfig,
+}
+
+/// How records are gathered, and how many may wait for their acknowledgement.
+///
+/// There is no time after which a record is given up: it waits, and so does its source.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProducerConfig {
+    /// Wait for more records before a request is sent to a broker. Default 5 ms.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// `none`, `lz4`, `zstd`, `snappy` or `gzip`. Default `lz4`.
+    pub compression: String,
+    /// Bound on what librdkafka holds for the brokers. Default 64 MiB.
+    pub buffer_bytes: ByteSize,
+    /// Records whose delivery is confirmed together, at most. Default 2000.
+    pub batch_records: usize,
+    /// Bytes of these records, at most (one record more may pass it). Default 1 MiB.
+    pub batch_bytes: ByteSize,
+    /// Time after which a batch is closed even if it is small. Default 20 ms.
+    #[serde(with = "humantime_serde")]
+    pub batch_age: Duration,
+    /// Closed batches that wait for their acknowledgement; more make the sources wait. Default 16.
+    pub in_flight_batches: usize,
+}
+
+/// Back-off between tries: doubling from `min` to `max`, with jitter.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryConfig {
+    /// First wait. Default 200 ms.
+    #[serde(with = "humantime_serde")]
+    pub min: Duration,
+    /// Longest wait. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub max: Duration,
+}
+
+/// The simulator: all topics of `components` at their nominal rates.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimulatorConfig {
+    /// Whether samples are made up at all. Default false.
+    pub enabled: bool,
+    /// Same seed, same values in the same order. Default 1.
+    pub seed: u64,
+    /// Factor on all rates, over 0. Default 1.
+    pub rate: f64,
+    /// Length of what is simulated, as time at the nominal rates divided by `rate`; then ingest ends. Without it the
+    /// simulator goes on until it is stopped.
+    #[serde(with = "humantime_serde")]
+    pub duration: Option<Duration>,
+    /// How far the simulator may be late and still catch up; what is beyond it is not made up for. Default 1 s.
+    #[serde(with = "humantime_serde")]
+    pub catch_up: Duration,
+}
+
+impl Config {
+    /// The `<subname>` in the names of topics.
+    pub fn topic_subname(&self) -> &str {
+        self.topic_subname.as_deref().unwrap_or("sal")
+    }
+
+    /// Replicas of a new topic.
+    pub fn replication_factor(&self) -> i32 {
+        self.replication_factor.unwrap_or(1)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            service: ServiceConfig::default(),
+            components: Vec::new(),
+            interfaces: PathBuf::from("interfaces"),
+            topic_subname: None,
+            replication_factor: None,
+            partitions: 1,
+            concurrent_registrations: 16,
+            identity: None,
+            leap_seconds_file: None,
+            queue_samples: 1024,
+            kafka: KafkaConfig::default(),
+            registry: RegistryConfig::default(),
+            producer: ProducerConfig::default(),
+            retry: RetryConfig::default(),
+            simulator: SimulatorConfig::default(),
+        }
+    }
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self {
+            linger: Duration::from_millis(5),
+            compression: "lz4".into(),
+            buffer_bytes: ByteSize::mib(64),
+            batch_records: 2000,
+            batch_bytes: ByteSize::mib(1),
+            batch_age: Duration::from_millis(20),
+            in_flight_batches: 16,
+        }
+    }
+}
+
+impl ProducerConfig {
+    /// The part that the Kafka client needs.
+    pub(crate) fn options(&self) -> ProducerOptions {
+        ProducerOptions {
+            linger: self.linger,
+            buffer_bytes: self.buffer_bytes,
+            compression: self.compression.clone(),
+            // librdkafka reads 0 as never: it retries by itself, in order and without duplicates, for as long as it takes.
+            delivery_timeout: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { min: Duration::from_millis(200), max: Duration::from_secs(5) }
+    }
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self { enabled: false, seed: 1, rate: 1.0, duration: None, catch_up: Duration::from_secs(1) }
+    }
+}
+
+impl Settings for Config {
+    const ADMIN_PORT: u16 = 9601;
+
+    fn service(&self) -> &ServiceConfig {
+        &self.service
+    }
+
+    fn service_mut(&mut self) -> &mut ServiceConfig {
+        &mut self.service
+    }
+
+    fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
+        self.kafka.overlay(env)?;
+        self.registry.overlay(env)?;
+        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
+        self.topic_subname =
+            subname.or(self.topic_subname.take()).or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
+        if let Some(factor) = number(env, "EFD_KAFKA_REPLICATION_FACTOR")? {
+            self.replication_factor = Some(factor);
+        } else if self.replication_factor.is_none() {
+            self.replication_factor = number(env, "LSST_KAFKA_REPLICATION_FACTOR")?;
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let simulator = &self.simulator;
+        let rules = [
+            (!self.components.is_empty(), "components", "must name at least one SAL component"),
+            (is_subname(self.topic_subname()), "topic_subname", "must be letters, digits, _ or -"),
+            (self.replication_factor() > 0, "replication_factor", "must be at least 1"),
+            (self.partitions > 0, "partitions", "must be at least 1"),
+            (self.concurrent_registrations > 0, "concurrent_registrations", "must be at least 1"),
+            (self.queue_samples > 0, "queue_samples", "must be at least 1"),
+            (self.producer.batch_records > 0, "producer.batch_records", "must be at least 1"),
+            (self.producer.in_flight_batches > 0, "producer.in_flight_batches", "must be at least 1"),
+            (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
+            (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
+            (simulator.rate > 0.0 && simulator.rate.is_finite(), "simulator.rate", "must be a number over 0"),
+        ];
+        for (holds, setting, problem) in rules {
+            if !holds {
+                return Err(ConfigError::invalid(setting, problem));
+            }
+        }
+        for (place, component) in self.components.iter().enumerate() {
+            if self.components.iter().take(place).any(|earlier| earlier == component) {
+                return Err(ConfigError::invalid("components", &format!("names {component} twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_subname(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+fn number(env: &Env, name: &str) -> Result<Option<i32>, ConfigError> {
+    let Some(text) = env.get(name) else { return Ok(None) };
+    let parsed = text.trim().parse();
+    parsed.map(Some).map_err(|_| ConfigError::invalid(name, &format!("must be a whole number, not {text:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_configuration_is_valid_and_says_the_defaults() {
+        let config: Config = efd_service::parse(include_str!("../config.yaml"), "config.yaml").unwrap();
+        config.check().unwrap();
+        let mut expected = Config::default();
+        expected.components = config.components.clone();
+        expected.simulator.enabled = true;
+        let text = |config: &Config| serde_json::to_value(config).unwrap();
+        assert_eq!(text(&config), text(&expected));
+    }
+
+    #[test]
+    fn the_environment_overrides_and_lsst_names_only_fill_in() {
+        let lsst = [("LSST_TOPIC_SUBNAME", "lab"), ("LSST_KAFKA_REPLICATION_FACTOR", "3")];
+        let mut config = Config::default();
+        config.overlay(&Env::from_pairs(lsst)).unwrap();
+        assert_eq!((config.topic_subname(), config.replication_factor()), ("lab", 3));
+        let mut config =
+            Config { topic_subname: Some("file".into()), replication_factor: Some(2), ..Config::default() };
+        config.overlay(&Env::from_pairs(lsst)).unwrap();
+        assert_eq!((config.topic_subname(), config.replication_factor()), ("file", 2));
+        config.overlay(&Env::from_pairs([("EFD_TOPIC_SUBNAME", "env")])).unwrap();
+        assert_eq!(config.topic_subname(), "env");
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_by_name() {
+        let valid = Config { components: vec!["Test".into()], ..Config::default() };
+        valid.check().unwrap();
+        let twice = Config { components: vec!["Test".into(), "Test".into()], ..valid.clone() };
+        let none = Config { components: vec![], ..valid.clone() };
+        let subname = Config { topic_subname: Some("a.b".into()), ..valid.clone() };
+        let mut rate = valid.clone();
+        rate.simulator.rate = f64::NAN;
+        let cases =
+            [(twice, "components"), (none, "components"), (subname, "topic_subname"), (rate, "simulator.rate")];
+        for (config, setting) in cases {
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(setting), "{error}");
+        }
+        let bad_number = Config::default().overlay(&Env::from_pairs([("LSST_KAFKA_REPLICATION_FACTOR", "x")]));
+        assert!(bad_number.unwrap_err().to_string().contains("LSST_KAFKA_REPLICATION_FACTOR"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Makes what a component needs before its first sample: Kafka topics and registered schemas.
+//!
+//! Both steps may be repeated at any time: what exists stays as it is, an equal schema keeps its id.
+
+use std::collections::HashSet;
+
+use efd_kafka::{Admin, ErrorKind, TopicSpec, error_kind};
+use efd_sal::{Component, Topic};
+use efd_schema::{RegistryClient, RegistryError, RegistryErrorKind};
+use futures::{StreamExt, TryStreamExt, stream};
+use rdkafka::error::KafkaError;
+
+/// How topics are made.
+#[derive(Debug, Clone)]
+pub struct InitialiseOptions {
+    /// The `<subname>` of `lsst.<subname>.<Component>.<sal_name>`.
+    pub topic_subname: String,
+    /// Replicas of a new topic.
+    pub replication_factor: i32,
+    /// Partitions of a new telemetry topic; all others have 1.
+    pub partitions: u16,
+    /// Schemas registered at the same time.
+    pub concurrent_registrations: usize,
+}
+
+/// How far the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Of `total` topics, `created` are new; the others existed.
+    TopicsCreated {
+        /// New topics.
+        created: usize,
+        /// All topics.
+        total: usize,
+    },
+    /// `done` of `total` schemas are registered.
+    SchemaRegistered {
+        /// Schemas registered so far.
+        done: usize,
+        /// All schemas.
+        total: usize,
+    },
+}
+
+/// What was done for one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicReport {
+    /// SAL component.
+    pub component: String,
+    /// Kafka topic.
+    pub kafka_name: String,
+    /// Subject of its schema.
+    pub subject: String,
+    /// Whether the topic is new; else it existed and is as it was.
+    pub created: bool,
+    /// Id of its schema.
+    pub schema_id: u32,
+}
+
+/// Why the work stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum InitialiseError {
+    /// Kafka did not make the topics.
+    #[error("kafka topics cannot be created: {0}")]
+    Topics(KafkaError),
+    /// The registry did not take a schema.
+    #[error("schema of {subject} cannot be registered: {error}")]
+    Schema {
+        /// Its subject.
+        subject: String,
+        /// Why.
+        error: RegistryError,
+    },
+}
+
+impl InitialiseError {
+    /// Whether time may heal it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Topics(error) => error_kind(error) == ErrorKind::Transient,
+            Self::Schema { error, .. } => error.kind() != RegistryErrorKind::Refused,
+        }
+    }
+}
+
+/// Creates the topics of `components` and registers their schemas; reports on each topic, in their order.
+///
+/// # Errors
+/// The first failure. What was done stays, and the call may be repeated.
+pub async fn initialise(
+    components: &[Component],
+    options: &InitialiseOptions,
+    admin: &Admin,
+    registry: &RegistryClient,
+    progress: impl Fn(Progress),
+) -> Result<Vec<TopicReport>, InitialiseError> {
+    let created: HashSet<String> = create_topics(components, options, admin).await?.into_iter().collect();
+    progress(Progress::TopicsCreated { created: created.len(), total: topics(components).count() });
+    let ids = register_schemas(components, options, registry, progress).await?;
+    let subname = options.topic_subname.as_str();
+    let report = |(topic, schema_id): (&Topic, u32)| {
+        let kafka_name = topic.kafka_name(subname);
+        TopicReport {
+            component: topic.component.to_string(),
+            subject: topic.subject(subname),
+            created: created.contains(&kafka_name),
+            kafka_name,
+            schema_id,
+        }
+    };
+    Ok(topics(components).zip(ids).map(report).collect())
+}
+
+/// Creates the topics that do not exist and returns their names.
+///
+/// # Errors
+/// When no broker answers, or one refuses.
+pub async fn create_topics(
+    components: &[Component],
+    options: &InitialiseOptions,
+    admin: &Admin,
+) -> Result<Vec<String>, InitialiseError> {
+    let specs: Vec<TopicSpec> = topics(components).map(|topic| spec(topic, options)).collect();
+    admin.create_topics(&specs).await.map_err(InitialiseError::Topics)
+}
+
+/// Registers the schemas and returns their ids, in the order of the topics.
+///
+/// # Errors
+/// When the registry does not answer, or refuses a schema.
+pub async fn register_schemas(
+    components: &[Component],
+    options: &InitialiseOptions,
+    registry: &RegistryClient,
+    progress: impl Fn(Progress),
+) -> Result<Vec<u32>, InitialiseError> {
+    let total = topics(components).count();
+    let mut ids = Vec::with_capacity(total);
+    let mut registered = stream::iter(topics(components))
+        .map(|topic| register(topic, &options.topic_subname, registry))
+        .buffered(options.concurrent_registrations.max(1));
+    while let Some(id) = registered.try_next().await? {
+        ids.push(id);
+        progress(Progress::SchemaRegistered { done: ids.len(), total });
+    }
+    Ok(ids)
+}
+
+async fn register(topic: &Topic, subname: &str, registry: &RegistryClient) -> Result<u32, InitialiseError> {
+    let subject = topic.subject(subname);
+    let id = registry.register(&subject, &topic.avro_schema()).await;
+    id.map_err(|error| InitialiseError::Schema { subject, error })
+}
+
+/// The topic as it should be: events keep the last record of each key, and their order matters across publishers.
+fn spec(topic: &Topic, options: &InitialiseOptions) -> TopicSpec {
+    TopicSpec {
+        name: topic.kafka_name(&options.topic_subname),
+        partitions: topic.partitions(options.partitions).into(),
+        replication: options.replication_factor,
+        compact: topic.is_compacted(),
+    }
+}
+
+fn topics(components: &[Component]) -> impl Iterator<Item = &Topic> {
+    components.iter().flat_map(|component| &component.topics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn events_are_compacted_and_only_telemetry_is_spread() {
+        let options = InitialiseOptions {
+            topic_subname: "lab".into(),
+            replication_factor: 3,
+            partitions: 4,
+            concurrent_registrations: 1,
+        };
+        let event = spec(&testing::heartbeat(), &options);
+        assert_eq!(event.name, "lsst.lab.ATCamera.logevent_heartbeat");
+        assert_eq!((event.partitions, event.replication, event.compact), (1, 3, true));
+        let telemetry = spec(&testing::arrays(), &options);
+        assert_eq!((telemetry.partitions, telemetry.replication, telemetry.compact), (4, 3, false));
+    }
+}

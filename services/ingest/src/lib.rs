@@ -1,0 +1,1 @@
+//! Takes SAL samples from its sources and produces them to Kafka

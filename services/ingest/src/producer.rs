@@ -1,0 +1,316 @@
+//! Samples to Kafka, delivery awaited by the batch.
+//!
+//! Samples are encoded and handed to the Kafka client one by one, in the order in which they came; a batch is what is
+//! confirmed together. At most `in_flight_batches` wait for their acknowledgement; with more, no sample is taken, so
+//! the queue fills and the sources wait. No record is given up: the client itself retries what a broker may heal, for
+//! ever and in order; what it reports as failed nevertheless is sent again from here, after everything behind it has
+//! settled. Only a sample that can never be delivered is dropped, with a warning and a count.
+//!
+//! Assumes that a record sent twice does no harm, which holds for all readers of SAL topics: a batch that failed is
+//! sent again as a whole, although some of its records may have been written.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use efd_kafka::{Batch, ErrorKind, KafkaConfig, OutRecord, Producer, error_kind};
+use efd_service::Backoff;
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use rdkafka::error::{KafkaError, KafkaResult};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::account::Account;
+use crate::batch::{EncodedBatch, RecordView};
+use crate::config::{ProducerConfig, RetryConfig};
+use crate::metrics::{Metrics, RejectReason};
+use crate::sample::Sample;
+use crate::tally::Tally;
+
+/// Samples taken from the queue at once.
+const TAKEN_AT_ONCE: usize = 128;
+/// Without an acknowledgement for so long, a warning says that ingest waits.
+const STALL: Duration = Duration::from_secs(10);
+
+/// The producer can never go on; whoever supervises the service starts a new one.
+#[derive(Debug, thiserror::Error)]
+#[error("kafka producer cannot go on: {0}")]
+pub struct ProducerError(#[from] KafkaError);
+
+/// The stage between the queue of samples and Kafka.
+pub struct SampleProducer {
+    producer: Producer,
+    limits: ProducerConfig,
+    backoff: Backoff,
+    tally: Tally,
+    open: Option<OpenBatch>,
+    in_flight: FuturesOrdered<Pin<Box<dyn Future<Output = Settled> + Send>>>,
+    /// Since when the oldest batch in flight is the oldest.
+    waiting_since: Instant,
+    /// What was last warned of, until Kafka acknowledges again.
+    trouble: Option<String>,
+}
+
+/// The batch that is being filled; its records are already on their way.
+struct OpenBatch {
+    records: EncodedBatch,
+    delivery: Batch,
+    /// Why the client did not even take one of the records; then the whole batch is sent again.
+    refused: Option<KafkaError>,
+    since: Instant,
+}
+
+/// A batch whose deliveries are all known.
+struct Settled {
+    records: EncodedBatch,
+    since: Instant,
+    outcome: KafkaResult<()>,
+}
+
+impl SampleProducer {
+    /// Connects lazily; `account` names the topics that samples may come for.
+    ///
+    /// # Errors
+    /// When a setting is not one the Kafka client takes.
+    pub fn new(
+        kafka: &KafkaConfig,
+        limits: &ProducerConfig,
+        retry: RetryConfig,
+        account: Account,
+        metrics: Metrics,
+    ) -> Result<Self, ProducerError> {
+        Ok(Self {
+            producer: Producer::new(kafka, "efd-ingest", &limits.options())?,
+            limits: limits.clone(),
+            backoff: Backoff::new(retry.min, retry.max),
+            tally: Tally::new(account, metrics),
+            open: None,
+            in_flight: FuturesOrdered::new(),
+            waiting_since: Instant::now(),
+            trouble: None,
+        })
+    }
+
+    /// What was taken, delivered and rejected so far.
+    pub fn account(&self) -> &Account {
+        self.tally.account()
+    }
+
+    /// Delivers all samples of the queue; ends when the queue is closed and everything taken is acknowledged. It may be
+    /// dropped at any await: the account then says how many records are not known to be delivered.
+    ///
+    /// # Errors
+    /// When the Kafka client can never go on.
+    pub async fn run(&mut self, mut samples: mpsc::Receiver<Sample>) -> Result<(), ProducerError> {
+        let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
+        loop {
+            let closes_at = self.open.as_ref().map(|open| open.since + self.limits.batch_age);
+            tokio::select! {
+                biased;
+                Some(settled) = self.next_settled() => self.settle(settled).await?,
+                () = until(closes_at) => self.close(samples.len()),
+                count = samples.recv_many(&mut taken, TAKEN_AT_ONCE) => {
+                    if count == 0 {
+                        break;
+                    }
+                }
+            }
+            for sample in taken.drain(..) {
+                if self.send(&sample).await? {
+                    self.close(samples.len());
+                }
+                while self.in_flight.len() > self.limits.in_flight_batches
+                    && let Some(settled) = self.next_settled().await
+                {
+                    self.settle(settled).await?;
+                }
+            }
+        }
+        self.close(0);
+        while let Some(settled) = self.next_settled().await {
+            self.settle(settled).await?;
+        }
+        Ok(())
+    }
+
+    /// Encodes one sample into the open batch and sends it; says whether the batch is full.
+    async fn send(&mut self, sample: &Sample) -> Result<bool, ProducerError> {
+        self.tally.taken(&sample.topic);
+        let open = self.open.get_or_insert_with(|| OpenBatch {
+            records: EncodedBatch::default(),
+            delivery: self.producer.batch(),
+            refused: None,
+            since: Instant::now(),
+        });
+        if let Err(error) = open.records.push(sample) {
+            tracing::warn!(topic = sample.topic.kafka_name, %error, "sample rejected");
+            self.tally.rejected(&sample.topic, RejectReason::Encode);
+            return Ok(false);
+        }
+        let Some(record) = open.records.last() else { return Ok(false) };
+        if let Err(error) = open.delivery.send(out_record(record)).await {
+            match error_kind(&error) {
+                ErrorKind::Fatal => return Err(error.into()),
+                ErrorKind::Transient => open.refused = Some(error),
+                ErrorKind::Record => {
+                    open.records.pop();
+                    self.reject(&sample.topic.kafka_name, &error);
+                    self.tally.rejected(&sample.topic, RejectReason::Kafka);
+                    return Ok(false);
+                }
+            }
+        }
+        let bytes = open.records.bytes() as u64;
+        Ok(open.records.len() >= self.limits.batch_records || bytes >= self.limits.batch_bytes.as_u64())
+    }
+
+    /// Ends the open batch; its deliveries are awaited from now on.
+    fn close(&mut self, queued: usize) {
+        let Some(open) = self.open.take() else { return };
+        self.tally.batch_closed(queued);
+        if self.in_flight.is_empty() {
+            self.waiting_since = Instant::now();
+        }
+        self.in_flight.push_back(Box::pin(async move {
+            let delivered = open.delivery.delivered().await;
+            let outcome = open.refused.map_or(delivered, Err);
+            Settled { records: open.records, since: open.since, outcome }
+        }));
+    }
+
+    /// The oldest batch in flight, once its deliveries are known; `None` when there is none. Cancel safe.
+    async fn next_settled(&mut self) -> Option<Settled> {
+        if !self.in_flight.is_empty() && self.trouble.is_none() {
+            let stalls_at = self.waiting_since + STALL;
+            match tokio::time::timeout_at(stalls_at, self.in_flight.next()).await {
+                Ok(settled) => {
+                    self.waiting_since = Instant::now();
+                    return settled;
+                }
+                Err(_) => self.warn(format!("no acknowledgement for {} s", STALL.as_secs())),
+            }
+        }
+        let settled = self.in_flight.next().await;
+        self.waiting_since = Instant::now();
+        settled
+    }
+
+    async fn settle(&mut self, settled: Settled) -> Result<(), ProducerError> {
+        if settled.outcome.is_ok() {
+            self.delivered(&settled);
+            return Ok(());
+        }
+        // What was sent behind the failed batch settles first, so that nothing overtakes what is sent again.
+        self.close(0);
+        let mut failed = vec![settled];
+        while let Some(behind) = self.next_settled().await {
+            if behind.outcome.is_ok() {
+                self.delivered(&behind);
+            } else {
+                failed.push(behind);
+            }
+        }
+        for batch in failed {
+            self.deliver_again(batch).await?;
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, batch: &Settled) {
+        self.tally.batch_delivered(&batch.records, batch.since.elapsed());
+        self.backoff.reset();
+        if let Some(trouble) = self.trouble.take() {
+            tracing::info!(trouble, "kafka acknowledges again");
+        }
+    }
+
+    /// Sends a failed batch until it is acknowledged.
+    async fn deliver_again(&mut self, mut batch: Settled) -> Result<(), ProducerError> {
+        while let Err(error) = batch.outcome {
+            match error_kind(&error) {
+                ErrorKind::Fatal => return Err(error.into()),
+                ErrorKind::Transient => self.wait(&error).await,
+                // Kafka does not say which record it refused.
+                ErrorKind::Record => {
+                    for record in batch.records.iter() {
+                        self.deliver_alone(record).await?;
+                    }
+                    return Ok(());
+                }
+            }
+            batch.outcome = self.attempt(batch.records.iter()).await;
+        }
+        self.delivered(&batch);
+        Ok(())
+    }
+
+    /// Sends one record until it is acknowledged or refused for good.
+    async fn deliver_alone(&mut self, record: RecordView<'_>) -> Result<(), ProducerError> {
+        while let Err(error) = self.attempt(std::iter::once(record)).await {
+            match error_kind(&error) {
+                ErrorKind::Fatal => return Err(error.into()),
+                ErrorKind::Transient => self.wait(&error).await,
+                ErrorKind::Record => {
+                    self.reject(&record.topic.kafka_name, &error);
+                    self.tally.rejected(record.topic, RejectReason::Kafka);
+                    return Ok(());
+                }
+            }
+        }
+        self.tally.record_delivered(record.topic);
+        Ok(())
+    }
+
+    async fn attempt(&self, records: impl Iterator<Item = RecordView<'_>>) -> KafkaResult<()> {
+        self.tally.retried();
+        let mut delivery = self.producer.batch();
+        let mut refused = None;
+        for record in records {
+            if let Err(error) = delivery.send(out_record(record)).await {
+                refused = Some(error);
+                break;
+            }
+        }
+        let delivered = delivery.delivered().await;
+        refused.map_or(delivered, Err)
+    }
+
+    async fn wait(&mut self, error: &KafkaError) {
+        self.warn(error.to_string());
+        tokio::time::sleep(self.backoff.next()).await;
+    }
+
+    /// Says once what keeps records from being delivered.
+    fn warn(&mut self, reason: String) {
+        if self.trouble.as_ref() != Some(&reason) {
+            tracing::warn!(error = reason, "records are not delivered, ingest waits");
+            self.trouble = Some(reason);
+        }
+    }
+
+    fn reject(&self, topic: &str, error: &KafkaError) {
+        tracing::warn!(topic, %error, "sample rejected");
+    }
+}
+
+fn out_record(record: RecordView<'_>) -> OutRecord<'_> {
+    OutRecord {
+        topic: &record.topic.kafka_name,
+        // Telemetry has an empty key, not none: so the Python publishers write it.
+        key: Some(record.key.as_bytes()),
+        payload: Some(record.payload),
+        ..OutRecord::default()
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+#[path = "producer_tests.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+//! The text of an Avro schema: what makes two texts the same schema, and which are valid. Pure.
+//!
+//! A schema is its text: documentation, defaults, order and attributes that Avro does not know (`units`, `description`) all
+//! count, because readers of the registry use them. Only white space does not, and a primitive type written as an object
+//! alone, `{"type":"string"}`, is the same as `"string"`, as it is for Confluent's registry.
+
+use apache_avro::Schema;
+use serde_json::Value;
+
+/// Brings a schema into the form that is stored and compared: compact JSON, keys in their order.
+///
+/// # Errors
+/// When the text is not JSON.
+pub fn normal_form(text: &str) -> Result<String, serde_json::Error> {
+    let mut schema: Value = serde_json::from_str(text)?;
+    unwrap_primitives(&mut schema);
+    serde_json::to_string(&schema)
+}
+
+/// Reads a schema in its normal form.
+///
+/// # Errors
+/// Why Avro does not allow it, on one line.
+pub fn parse(normal_form: &str) -> Result<Schema, String> {
+    Schema::parse_str(normal_form).map_err(|error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Walks only where a schema may stand: a default value or an attribute that looks like one is left alone.
+fn unwrap_primitives(schema: &mut Value) {
+    match schema {
+        Value::Array(branches) => branches.iter_mut().for_each(unwrap_primitives),
+        Value::Object(fields) => {
+            let alone = fields.len() == 1;
+            if let Some(primitive) = fields.get("type").filter(|ty| alone && is_primitive(ty)) {
+                *schema = primitive.clone();
+                return;
+            }
+            for place in ["type", "items", "values"] {
+                if let Some(inner) = fields.get_mut(place).filter(|inner| !inner.is_string()) {
+                    unwrap_primitives(inner);
+                }
+            }
+            let members = fields.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten();
+            for member in members.filter_map(|member| member.get_mut("type")) {
+                unwrap_primitives(member);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_primitive(ty: &Value) -> bool {
+    let primitives = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
+    ty.as_str().is_some_and(|name| primitives.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A schema as SAL registers it: blanks, units, descriptions, an array with a default.
+    const SAL: &str = r#"{"type": "record", "name": "arrays", "namespace": "lsst.sal.Test", "fields": [{"name": "private_sndStamp", "type": "double", "default": 0.0, "description": "Time of publication", "units": "second"}, {"name": "int0", "type": {"type": "array", "items": "int"}, "default": [0, 0, 0, 0, 0], "description": "caf\u00e9", "units": "unitless"}], "description": "Arrays"}"#;
+
+    #[test]
+    fn a_sal_schema_is_valid_and_keeps_everything_but_its_white_space() {
+        let text = normal_form(SAL).unwrap();
+        assert_eq!(
+            text,
+            r#"{"type":"record","name":"arrays","namespace":"lsst.sal.Test","fields":[{"name":"private_sndStamp","type":"double","default":0.0,"description":"Time of publication","units":"second"},{"name":"int0","type":{"type":"array","items":"int"},"default":[0,0,0,0,0],"description":"café","units":"unitless"}],"description":"Arrays"}"#
+        );
+        parse(&text).unwrap();
+    }
+
+    #[test]
+    fn the_nullable_floats_of_2023_are_valid() {
+        let text = r#"{"type":"record","name":"r","fields":[{"name":"a","type":["float","null"],"default":0.0},{"name":"b","type":["null","double"],"default":null}]}"#;
+        parse(&normal_form(text).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_primitive_alone_in_an_object_is_its_name_wherever_a_schema_stands() {
+        let table = [
+            (r#"{"type":"string"}"#, r#""string""#),
+            (r#" "string" "#, r#""string""#),
+            (r#"[{"type":"null"},{"type":"int"}]"#, r#"["null","int"]"#),
+            (r#"{"type":"array","items":{"type":"int"}}"#, r#"{"type":"array","items":"int"}"#),
+            (r#"{"type":"map","values":[{"type":"int"}]}"#, r#"{"type":"map","values":["int"]}"#),
+            (
+                r#"{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"long"},"default":0}]}"#,
+                r#"{"type":"record","name":"r","fields":[{"name":"a","type":"long","default":0}]}"#,
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(normal_form(text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_primitive_is_kept() {
+        let table = [
+            r#"{"type":"string","avro.java.string":"String"}"#,
+            r#"{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"map","values":"string"},"default":{"type":"string"}}]}"#,
+            r#"{"type":"record","name":"r","fields":[],"units":{"type":"int"}}"#,
+        ];
+        for text in table {
+            assert_eq!(normal_form(text).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_were_read() {
+        for number in ["0.0", "-0.0", "0.1", "1.7976931348623157e308", "2.2250738585072014e-308", "9007199254740993"] {
+            assert_eq!(normal_form(number).unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn invalid_schemas_are_errors_on_one_line() {
+        let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(60), "}".repeat(60));
+        parse(&normal_form(&deep).unwrap()).unwrap();
+        let too_deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        for text in ["", "{", "string", "1e999", &too_deep] {
+            normal_form(text).unwrap_err();
+        }
+        let table = [
+            r#""strin""#,
+            "{}",
+            "7",
+            r#"{"type":"record","name":"r"}"#,
+            r#"{"type":"record","name":"r","fields":[{"name":"a"}]}"#,
+            r#"{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}"#,
+            r#"{"type":"enum","name":"e","symbols":["A","A"]}"#,
+            r#"{"type":"record","name":"r","fields":[{"name":"a","type":"unknown"}]}"#,
+        ];
+        for text in table {
+            let reason = parse(&normal_form(text).unwrap()).expect_err(text);
+            assert!(!reason.contains('\n'), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Schema registry with the Confluent REST interface, stored in Kafka

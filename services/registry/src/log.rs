@@ -1,0 +1,272 @@
+//! Keys and values of the topic `_schemas`, byte for byte as Confluent's registry writes them.
+//!
+//! Pure. The order of a key's fields matters, because compaction compares bytes: `keytype`, `subject`, `version`, `magic`.
+//! Everything is compact JSON. What a value holds beyond the fields known here (references, metadata, rules of newer
+//! registries) is kept and written back, so a soft delete by us loses nothing.
+//!
+//! One record is ours: a `NOOP` key may carry the value `{"maxId":N}`, the highest id ever given. Confluent's registry never
+//! looks at the value of a `NOOP`. It keeps an id from being given twice after its last record was deleted and compacted away.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::compatibility::Level;
+
+/// Fields of a value in the order in which they stood.
+pub type Fields = Map<String, Value>;
+
+/// What one record of the log says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A version of a subject was registered or softly deleted; no value means it is gone for good.
+    Schema {
+        /// Subject.
+        subject: Arc<str>,
+        /// Version, from 1.
+        version: u32,
+        /// Schema, none for a tombstone.
+        value: Option<SchemaValue>,
+    },
+    /// All versions of a subject up to this one are softly deleted.
+    DeleteSubject {
+        /// Subject.
+        subject: Arc<str>,
+        /// Highest version concerned; none for a tombstone, which says nothing.
+        version: Option<u32>,
+    },
+    /// Compatibility of a subject, or of all that have none of their own.
+    Config {
+        /// Subject, none for the global setting.
+        subject: Option<Arc<str>>,
+        /// Setting, none when it was taken back.
+        value: Option<ConfigValue>,
+    },
+    /// Whether a subject, or all that have no mode of their own, may be written.
+    Mode {
+        /// Subject, none for the global mode.
+        subject: Option<Arc<str>>,
+        /// `READWRITE`, `READONLY`, `READONLY_OVERRIDE`, `IMPORT` or `FORWARD`; none when it was taken back.
+        mode: Option<Arc<str>>,
+    },
+    /// Marks a place in the log.
+    Noop {
+        /// Highest id ever given, if the record says so.
+        max_id: Option<u32>,
+    },
+}
+
+/// Value of a schema record, without subject and version, which the key has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchemaValue {
+    /// Schema id.
+    pub id: u32,
+    /// Text of the schema.
+    pub text: Arc<str>,
+    /// Softly deleted: hidden from its subject, still found by its id.
+    pub deleted: bool,
+    /// Further fields: `schemaType` unless Avro, `references`, `metadata`, `ruleSet`, `md5`, `guid`.
+    pub fields: Fields,
+}
+
+/// Value of a config record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigValue {
+    /// Compatibility level; a record may leave it out and set something else.
+    pub level: Option<Level>,
+    /// Further fields: alias, normalize, metadata and rules of newer registries.
+    pub fields: Fields,
+}
+
+/// Why a record cannot be understood.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// Not the JSON that was expected.
+    #[error("not valid JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field is absent, or not of its type.
+    #[error("field {0} is missing or invalid")]
+    Field(&'static str),
+}
+
+/// Key and value of one record; no value is a tombstone.
+pub type Encoded = (Vec<u8>, Option<Vec<u8>>);
+
+#[derive(Serialize)]
+struct SchemaKey<'a> {
+    keytype: &'static str,
+    subject: &'a str,
+    version: u32,
+    magic: u8,
+}
+
+#[derive(Serialize)]
+struct SubjectKey<'a> {
+    keytype: &'static str,
+    subject: Option<&'a str>,
+    magic: u8,
+}
+
+#[derive(Serialize)]
+struct NoopKey {
+    keytype: &'static str,
+    magic: u8,
+}
+
+/// Any key, in any order of fields: early registries wrote another one.
+#[derive(Deserialize)]
+struct AnyKey {
+    keytype: String,
+    subject: Option<Arc<str>>,
+    version: Option<u32>,
+}
+
+/// Reads a record; none for a key type that is not known here, which is to be skipped.
+///
+/// # Errors
+/// When the record is malformed; it is to be reported and skipped.
+pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, LogError> {
+    let AnyKey { keytype, subject, version } = serde_json::from_slice(key)?;
+    let value = value.map(serde_json::from_slice::<Fields>).transpose()?;
+    let record = match keytype.as_str() {
+        "SCHEMA" => Record::Schema {
+            subject: subject.ok_or(LogError::Field("subject"))?,
+            version: version.filter(|version| *version > 0).ok_or(LogError::Field("version"))?,
+            value: value.map(schema_value).transpose()?,
+        },
+        "DELETE_SUBJECT" => Record::DeleteSubject {
+            subject: subject.ok_or(LogError::Field("subject"))?,
+            version: value.map(|fields| number(&fields, "version")).transpose()?,
+        },
+        "CONFIG" => Record::Config { subject, value: value.map(config_value).transpose()? },
+        "MODE" => Record::Mode { subject, mode: value.map(|fields| text(&fields, "mode")).transpose()? },
+        "NOOP" => Record::Noop { max_id: value.and_then(|fields| number(&fields, "maxId").ok()) },
+        _ => return Ok(None),
+    };
+    Ok(Some(record))
+}
+
+/// The schema id that a record mentions, without reading the rest of it; none also for what is malformed.
+pub fn id_of(value: Option<&[u8]>) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Id {
+        #[serde(alias = "maxId")]
+        id: Option<u32>,
+    }
+    serde_json::from_slice::<Id>(value?).ok()?.id
+}
+
+/// Key and value as they stand in the topic.
+pub fn encode(record: &Record) -> Encoded {
+    match record {
+        Record::Schema { subject, version, value } => {
+            let key = SchemaKey { keytype: "SCHEMA", subject, version: *version, magic: 1 };
+            (json(&key), value.as_ref().map(|value| json(&schema_fields(subject, *version, value))))
+        }
+        Record::DeleteSubject { subject, version } => {
+            let value = version.map(|version| json(&serde_json::json!({"subject": &**subject, "version": version})));
+            (json(&SubjectKey { keytype: "DELETE_SUBJECT", subject: Some(subject), magic: 0 }), value)
+        }
+        Record::Config { subject, value } => {
+            let subject = subject.as_deref();
+            let key = SubjectKey { keytype: "CONFIG", subject, magic: 0 };
+            (json(&key), value.as_ref().map(|value| json(&config_fields(subject, value))))
+        }
+        Record::Mode { subject, mode } => {
+            let subject = subject.as_deref();
+            let key = SubjectKey { keytype: "MODE", subject, magic: 0 };
+            let value = mode.as_ref().map(|mode| {
+                let mut fields = with_subject(subject);
+                fields.insert("mode".into(), (&**mode).into());
+                json(&fields)
+            });
+            (json(&key), value)
+        }
+        Record::Noop { max_id } => {
+            let value = max_id.map(|max_id| json(&serde_json::json!({"maxId": max_id})));
+            (json(&NoopKey { keytype: "NOOP", magic: 0 }), value)
+        }
+    }
+}
+
+fn schema_value(mut fields: Fields) -> Result<SchemaValue, LogError> {
+    let id = number(&fields, "id")?;
+    let text = text(&fields, "schema")?;
+    let deleted = match fields.get("deleted") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(deleted)) => *deleted,
+        Some(_) => return Err(LogError::Field("deleted")),
+    };
+    // The place in the log is added in memory by some registries and then written back; it means nothing here.
+    for known in ["subject", "version", "id", "schema", "deleted", "offset", "ts"] {
+        fields.shift_remove(known);
+    }
+    fields.retain(|name, value| !is_default(name, value));
+    Ok(SchemaValue { id, text, deleted, fields })
+}
+
+fn is_default(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => name == "schemaType" && text == "AVRO",
+        _ => false,
+    }
+}
+
+fn schema_fields(subject: &str, version: u32, value: &SchemaValue) -> Fields {
+    let mut fields = Fields::new();
+    fields.insert("subject".into(), subject.into());
+    fields.insert("version".into(), version.into());
+    fields.insert("id".into(), value.id.into());
+    fields.extend(value.fields.clone());
+    fields.insert("schema".into(), (&*value.text).into());
+    fields.insert("deleted".into(), value.deleted.into());
+    fields
+}
+
+fn config_value(mut fields: Fields) -> Result<ConfigValue, LogError> {
+    let level = match fields.get("compatibilityLevel") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let level = value.as_str().and_then(Level::parse);
+            Some(level.ok_or(LogError::Field("compatibilityLevel"))?)
+        }
+    };
+    for known in ["subject", "compatibilityLevel", "offset", "ts"] {
+        fields.shift_remove(known);
+    }
+    Ok(ConfigValue { level, fields })
+}
+
+fn config_fields(subject: Option<&str>, value: &ConfigValue) -> Fields {
+    let mut fields = with_subject(subject);
+    if let Some(level) = value.level {
+        fields.insert("compatibilityLevel".into(), level.as_str().into());
+    }
+    fields.extend(value.fields.clone());
+    fields
+}
+
+fn with_subject(subject: Option<&str>) -> Fields {
+    subject.map(|subject| ("subject".to_owned(), Value::from(subject))).into_iter().collect()
+}
+
+fn number(fields: &Fields, name: &'static str) -> Result<u32, LogError> {
+    let number = fields.get(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    number.ok_or(LogError::Field(name))
+}
+
+fn text(fields: &Fields, name: &'static str) -> Result<Arc<str>, LogError> {
+    fields.get(name).and_then(Value::as_str).map(Arc::from).ok_or(LogError::Field(name))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("strings, numbers and maps with string keys always make JSON")
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

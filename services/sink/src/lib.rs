@@ -1,0 +1,1 @@
+//! Writes Kafka records to InfluxDB and commits only what was accepted

@@ -1,0 +1,1 @@
+//! Integration tests on real servers, and their harness
