@@ -33,7 +33,7 @@ pub struct Config {
     /// `LSST_TOPIC_SUBNAME`.
     pub topic_subname: Option<String>,
     /// Partitions of a new telemetry topic; events always have one. Default 1.
-    pub partitions: i32,
+    pub partitions: u16,
     /// Replication factor of a new topic. Default 1; environment `LSST_KAFKA_REPLICATION_FACTOR`.
     pub replication: Option<i32>,
 }

@@ -75,7 +75,9 @@ pub async fn run(config: &Config, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     }
     let temporary = match &args.dir {
         Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("efd-demo-").tempdir().context("no folder for the demo")?),
+        None => {
+            Some(tempfile::Builder::new().prefix("efd-demo-").tempdir().context("no folder for the demo")?)
+        }
     };
     let folder: &Path = match (&args.dir, &temporary) {
         (Some(dir), _) => dir,
@@ -94,7 +96,12 @@ pub async fn run(config: &Config, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     outcome
 }
 
-async fn play(config: &Config, args: &DemoArgs, folder: &Path, spinner: &ProgressBar) -> anyhow::Result<ExitCode> {
+async fn play(
+    config: &Config,
+    args: &DemoArgs,
+    folder: &Path,
+    spinner: &ProgressBar,
+) -> anyhow::Result<ExitCode> {
     let started = time::now();
     let mut servers = Servers::default();
     let (kafka, influxdb) = start_servers(args, folder, &mut servers, spinner).await?;

@@ -29,10 +29,8 @@ pub struct InfluxDbConfig {
     /// User name (1.x); none means no authentication.
     pub username: Option<String>,
     /// Password (1.x); only from the environment (`EFD_INFLUXDB_PASSWORD` or `EFD_INFLUXDB_PASSWORD_FILE`).
-    #[serde(skip_deserializing)]
     pub password: Secret,
     /// Token (2.x); only from the environment (`EFD_INFLUXDB_TOKEN` or `EFD_INFLUXDB_TOKEN_FILE`).
-    #[serde(skip_deserializing)]
     pub token: Secret,
     /// Bound on one query. Default 30 s.
     #[serde(with = "humantime_serde")]
@@ -142,7 +140,12 @@ impl InfluxDbClient {
     /// When it does not answer, or refuses.
     pub async fn databases(&self) -> anyhow::Result<Vec<String>> {
         let series = self.query("SHOW DATABASES").await?;
-        Ok(series.iter().flat_map(|series| &series.values).filter_map(|row| row.first()?.as_str()).map(str::to_owned).collect())
+        Ok(series
+            .iter()
+            .flat_map(|series| &series.values)
+            .filter_map(|row| row.first()?.as_str())
+            .map(str::to_owned)
+            .collect())
     }
 
     /// Points of each measurement whose name begins with `prefix` and that are not older than `since`, counted by a field
@@ -150,7 +153,11 @@ impl InfluxDbClient {
     ///
     /// # Errors
     /// When it does not answer, or refuses.
-    pub async fn count_points(&self, prefix: &str, since: UnixNanos) -> anyhow::Result<BTreeMap<String, u64>> {
+    pub async fn count_points(
+        &self,
+        prefix: &str,
+        since: UnixNanos,
+    ) -> anyhow::Result<BTreeMap<String, u64>> {
         let pattern = prefix.replace('.', r"\.").replace('/', r"\/");
         let InfluxDbConfig { database, retention_policy, .. } = &self.config;
         let query = format!(
@@ -175,12 +182,14 @@ impl InfluxDbClient {
         if !self.config.token.is_empty() {
             request = request.header("authorization", format!("Token {}", self.config.token.expose()));
         } else if let Some(user) = &self.config.username {
-            request = request.header("authorization", basic_authorization(user, self.config.password.expose()));
+            request =
+                request.header("authorization", basic_authorization(user, self.config.password.expose()));
         }
         let answer = self.http.send(request.body(Bytes::from(body))?, self.config.timeout).await?;
         let status = answer.status();
-        let answer: Answer = serde_json::from_slice(answer.body())
-            .with_context(|| format!("InfluxDB at {} answered {status} with something else than JSON", self.config.url()))?;
+        let answer: Answer = serde_json::from_slice(answer.body()).with_context(|| {
+            format!("InfluxDB at {} answered {status} with something else than JSON", self.config.url())
+        })?;
         let mut series = Vec::new();
         if let Some(error) = answer.error {
             bail!("InfluxDB at {}: {error}", self.config.url());

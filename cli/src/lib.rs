@@ -8,6 +8,7 @@ mod check;
 mod command;
 mod config;
 mod demo;
+mod gateway;
 mod get;
 pub mod influxdb;
 mod init;

@@ -70,7 +70,10 @@ impl Metrics {
                 "+Inf" => f64::INFINITY,
                 text => text.parse().ok()?,
             };
-            match buckets.iter_mut().find(|(known, _)| *known == upper || (known.is_infinite() && upper.is_infinite())) {
+            match buckets
+                .iter_mut()
+                .find(|(known, _)| *known == upper || (known.is_infinite() && upper.is_infinite()))
+            {
                 Some((_, count)) => *count += sample.value,
                 None => buckets.push((upper, sample.value)),
             }
@@ -98,7 +101,9 @@ impl Metrics {
     fn matching<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {
         self.samples.iter().filter(move |sample| {
             sample.name == name
-                && labels.iter().all(|(label, value)| sample.labels.get(*label).is_some_and(|has| has == value))
+                && labels
+                    .iter()
+                    .all(|(label, value)| sample.labels.get(*label).is_some_and(|has| has == value))
         })
     }
 }

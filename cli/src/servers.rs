@@ -16,6 +16,8 @@ use efd_service::Env;
 
 pub use influxdb::{Generation, InfluxDb};
 pub use kafka::Kafka;
+pub use nix::sys::signal::Signal;
+pub use process::Process;
 
 /// Bound on the start of one server.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -35,7 +37,8 @@ impl Programs {
     /// The places where `make` puts them, or what `EFD_KAFKA_JARS`, `EFD_INFLUXD1` and `EFD_INFLUXD2` name.
     pub fn locate(env: &Env) -> Self {
         let home = env.get("HOME").unwrap_or("/").to_owned();
-        let cache = env.get("XDG_CACHE_HOME").map_or_else(|| PathBuf::from(home).join(".cache"), PathBuf::from);
+        let cache =
+            env.get("XDG_CACHE_HOME").map_or_else(|| PathBuf::from(home).join(".cache"), PathBuf::from);
         let place = |name: &str, default: PathBuf| env.get(name).map_or(default, PathBuf::from);
         Self {
             kafka_jars: place("EFD_KAFKA_JARS", cache.join("efd/kafka-4.3.1")),

@@ -18,8 +18,9 @@ pub fn parse_time(text: &str) -> Result<UnixNanos, String> {
     }
     let trimmed = text.trim().trim_end_matches('Z').replace(' ', "T");
     let full = if trimmed.contains('T') { trimmed } else { format!("{trimmed}T00:00:00") };
-    let epoch = Epoch::from_str(&format!("{full} UTC"))
-        .map_err(|_| format!("{text} is not a UTC time such as 2026-11-24T18:00:00Z, 2026-11-24 18:00 or now"))?;
+    let epoch = Epoch::from_str(&format!("{full} UTC")).map_err(|_| {
+        format!("{text} is not a UTC time such as 2026-11-24T18:00:00Z, 2026-11-24 18:00 or now")
+    })?;
     nanos_of(epoch).ok_or_else(|| format!("{text} is out of range"))
 }
 
@@ -40,7 +41,8 @@ pub fn now() -> UnixNanos {
 /// `2026-11-24T18:00:00.123456Z`: ISO 8601 in UTC with microseconds, which is how exact recorded times are.
 pub fn format_time(nanos: UnixNanos) -> String {
     let since_1970 = hifitime::Duration::from_truncated_nanoseconds(nanos);
-    let (year, month, day, hour, minute, second, fraction) = Epoch::from_unix_duration(since_1970).to_gregorian_utc();
+    let (year, month, day, hour, minute, second, fraction) =
+        Epoch::from_unix_duration(since_1970).to_gregorian_utc();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", fraction / 1000)
 }
 
@@ -55,7 +57,9 @@ mod tests {
 
     #[test]
     fn times_come_back_as_they_went_in() {
-        for text in ["2026-11-24T18:00:00.123456Z", "1970-01-01T00:00:00.000000Z", "2016-12-31T23:59:59.000001Z"] {
+        for text in
+            ["2026-11-24T18:00:00.123456Z", "1970-01-01T00:00:00.000000Z", "2016-12-31T23:59:59.000001Z"]
+        {
             assert_eq!(format_time(parse_time(text).unwrap()), text);
         }
         assert_eq!(parse_time("2023-11-14T22:13:20Z"), Ok(1_700_000_000_000_000_000));

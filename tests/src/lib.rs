@@ -1,1 +1,49 @@
-//! Integration tests on real servers, and their harness
+//! The harness of the integration tests: real Kafka, real InfluxDB and the real binaries, on free ports, in a folder of its own.
+//!
+//! Every test starts what it needs and everything is stopped when the test ends, also when it fails. Nothing waits for a
+//! fixed time: [`eventually`] polls until a deadline.
+
+mod command;
+mod records;
+mod service;
+mod stack;
+
+use std::time::{Duration, Instant};
+
+pub use command::{Output, efd};
+pub use efd::servers::{Generation, Signal};
+pub use service::{Service, binary};
+pub use stack::{Options, Stack, interfaces};
+
+/// Bound on anything that a test waits for; far longer than anything takes, since machines are shared.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Asks until the answer is yes.
+///
+/// # Errors
+/// When it is not yes within [`DEADLINE`]; the error says what was waited for and the last answer.
+pub async fn eventually<F, Fut>(what: &str, mut ask: F) -> anyhow::Result<()>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = anyhow::Result<bool>>,
+{
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = ask().await;
+        if matches!(answer, Ok(true)) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            anyhow::bail!("waited {} s until {what}; last answer: {answer:?}", DEADLINE.as_secs());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The machine's clock as Unix nanoseconds.
+pub fn now_nanos() -> u128 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos()
+}

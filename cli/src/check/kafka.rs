@@ -22,7 +22,8 @@ pub async fn brokers_and_topics(config: &Config) -> anyhow::Result<Vec<Finding>>
         }
     };
     let brokers = admin.brokers().await?;
-    let mut findings = vec![Finding::good("kafka", format!("brokers {address}"), format!("{brokers} in the cluster"))];
+    let mut findings =
+        vec![Finding::good("kafka", format!("brokers {address}"), format!("{brokers} in the cluster"))];
     let sal = sal_topics(&topics, config.topic_subname());
     let what = format!("topics lsst.{}.*", config.topic_subname());
     findings.push(if sal.is_empty() {
@@ -37,9 +38,11 @@ pub async fn brokers_and_topics(config: &Config) -> anyhow::Result<Vec<Finding>>
     } else {
         Finding::good("kafka", "replicas", "all in sync")
     });
-    let dead: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).filter(|name| name.ends_with(".dlq")).collect();
+    let dead: Vec<&str> =
+        topics.iter().map(|topic| topic.name.as_str()).filter(|name| name.ends_with(".dlq")).collect();
     if !dead.is_empty() {
-        let found = format!("{} dead-letter topics, first {}", dead.len(), dead.first().copied().unwrap_or_default());
+        let found =
+            format!("{} dead-letter topics, first {}", dead.len(), dead.first().copied().unwrap_or_default());
         findings.push(Finding::good("kafka", "dead letters", found));
     }
     Ok(findings)
@@ -70,26 +73,38 @@ pub async fn sinks(config: &Config) -> anyhow::Result<Vec<Finding>> {
 
 fn worker_state(worker: &str, metrics: &Metrics) -> Vec<Finding> {
     let written = metrics.sum("efd_sink_points_written_total", &[]);
-    let mut findings = vec![Finding::good("sink", format!("worker {worker}"), format!("{written} points written"))];
+    let mut findings =
+        vec![Finding::good("sink", format!("worker {worker}"), format!("{written} points written"))];
     for destination in metrics.label_values("efd_sink_destination_up", "destination") {
         let what = format!("{worker} to {destination}");
         let up = metrics.sum("efd_sink_destination_up", &[("destination", &destination)]) > 0.0;
         findings.push(if up {
             Finding::good("sink", what, "writes are accepted")
         } else {
-            let remedy = "records wait in Kafka, none is lost: see `efd check influxdb`, then the worker's log";
+            let remedy =
+                "records wait in Kafka, none is lost: see `efd check influxdb`, then the worker's log";
             Finding::bad("sink", what, "writes are not accepted", remedy)
         });
     }
     let dead = metrics.sum("efd_sink_records_dead_total", &[]);
     if dead > 0.0 {
         let remedy = "look at the records and their reasons in the topics that end in .dlq";
-        findings.push(Finding::bad("sink", format!("{worker} dead letters"), format!("{dead} records"), remedy));
+        findings.push(Finding::bad(
+            "sink",
+            format!("{worker} dead letters"),
+            format!("{dead} records"),
+            remedy,
+        ));
     }
     findings
 }
 
-async fn lag(config: &Config, worker: &str, metrics: &Metrics, topics: &[TopicInfo]) -> anyhow::Result<Finding> {
+async fn lag(
+    config: &Config,
+    worker: &str,
+    metrics: &Metrics,
+    topics: &[TopicInfo],
+) -> anyhow::Result<Finding> {
     let written = metrics.label_values("efd_sink_points_written_total", "component");
     let owned: Vec<TopicInfo> = sal_topics(topics, config.topic_subname())
         .into_iter()
@@ -97,7 +112,8 @@ async fn lag(config: &Config, worker: &str, metrics: &Metrics, topics: &[TopicIn
         .cloned()
         .collect();
     let what = format!("{worker} lag");
-    let lags = match Admin::new(&config.kafka, "efd-check")?.lag(&format!("efd-sink-{worker}"), &owned).await {
+    let lags = match Admin::new(&config.kafka, "efd-check")?.lag(&format!("efd-sink-{worker}"), &owned).await
+    {
         Ok(lags) => lags,
         Err(error) => {
             return Ok(Finding::bad("sink", what, error.to_string(), "see `efd check kafka`"));
@@ -106,7 +122,8 @@ async fn lag(config: &Config, worker: &str, metrics: &Metrics, topics: &[TopicIn
     let records: i64 = lags.iter().map(|lag| lag.records).sum();
     let found = format!("{records} records in {} topics", owned.len());
     Ok(if records > MAX_LAG_RECORDS {
-        let remedy = "the worker is slower than its topics: give it replicas, or split its components over workers";
+        let remedy =
+            "the worker is slower than its topics: give it replicas, or split its components over workers";
         Finding::bad("sink", what, found, remedy)
     } else {
         Finding::good("sink", what, found)

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use efd_schema::RegistryClient;
+use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use tonic_health::pb::HealthCheckRequest;
 
 use super::Finding;
 use crate::config::Config;
@@ -23,10 +23,19 @@ pub async fn registry(config: &Config) -> anyhow::Result<Vec<Finding>> {
             let prefix = format!("lsst.{}.", config.topic_subname());
             let sal = subjects.iter().filter(|subject| subject.starts_with(&prefix)).count();
             if sal == 0 {
-                Finding::bad("registry", what, "no schema of a SAL topic", "register them: efd init COMPONENT")
+                Finding::bad(
+                    "registry",
+                    what,
+                    "no schema of a SAL topic",
+                    "register them: efd init COMPONENT",
+                )
             } else {
                 let took = start.elapsed().as_millis();
-                Finding::good("registry", what, format!("{sal} subjects of SAL topics, answered in {took} ms"))
+                Finding::good(
+                    "registry",
+                    what,
+                    format!("{sal} subjects of SAL topics, answered in {took} ms"),
+                )
             }
         }
         Err(error) => {
@@ -74,7 +83,9 @@ pub async fn gateway(config: &Config) -> Vec<Finding> {
     let remedy = "start the gateway, or correct gateway in the configuration";
     vec![match serving(&config.gateway).await {
         Ok(ServingStatus::Serving) => Finding::good("gateway", what, "serving"),
-        Ok(status) => Finding::bad("gateway", what, status.as_str_name(), "look at its /readyz: InfluxDB may be away"),
+        Ok(status) => {
+            Finding::bad("gateway", what, status.as_str_name(), "look at its /readyz: InfluxDB may be away")
+        }
         Err(error) => Finding::bad("gateway", what, format!("{error:#}"), remedy),
     }]
 }

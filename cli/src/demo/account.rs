@@ -108,7 +108,8 @@ impl Row {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = ["component", "topics", "produced", "written", "points in InfluxDB", "p50", "p99", "lost"];
+        let columns =
+            ["component", "topics", "produced", "written", "points in InfluxDB", "p50", "p99", "lost"];
         let mut table = output::table(&columns);
         for row in &self.rows {
             table.add_row([
@@ -135,7 +136,11 @@ fn milliseconds(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| format!("{:.0} ms", seconds * 1000.0))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters are whole, positive and far below 2^53")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counters are whole, positive and far below 2^53"
+)]
 fn whole(value: f64) -> u64 {
     value.round() as u64
 }

@@ -14,9 +14,17 @@ pub fn greeting(files: &Files, servers: &Servers) -> String {
     };
     line(&format!("EFD records {}.", files.components.join(", ")));
     line("");
-    line(&format!("  Kafka      {}{}", files.kafka, pid(servers.kafka.as_ref().and_then(|kafka| kafka.pid()))));
+    line(&format!(
+        "  Kafka      {}{}",
+        files.kafka,
+        pid(servers.kafka.as_ref().and_then(|kafka| kafka.pid()))
+    ));
     line(&format!("  registry   {}", files.registry()));
-    line(&format!("  InfluxDB   {}{}", files.influxdb, pid(servers.influxdb.as_ref().and_then(|db| db.pid()))));
+    line(&format!(
+        "  InfluxDB   {}{}",
+        files.influxdb,
+        pid(servers.influxdb.as_ref().and_then(|db| db.pid()))
+    ));
     line(&format!("  gateway    {} (gRPC)", files.gateway()));
     line(&format!("  sink       {}/metrics", files.sink_admin()));
     line(&format!("  ingest     {}/metrics", files.ingest_admin()));
@@ -27,7 +35,9 @@ pub fn greeting(files: &Files, servers: &Servers) -> String {
     if !files.token.is_empty() {
         line(&format!("  export EFD_INFLUXDB_TOKEN={}", files.token));
     }
-    if let Some(program) = std::env::current_exe().ok().and_then(|path| path.parent().map(std::path::Path::to_owned)) {
+    if let Some(program) =
+        std::env::current_exe().ok().and_then(|path| path.parent().map(std::path::Path::to_owned))
+    {
         line(&format!("  export PATH=$PATH:{}", program.display()));
     }
     line("");

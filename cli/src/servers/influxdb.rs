@@ -154,13 +154,19 @@ log-enabled = false
         free_port()?
     );
     fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-    Ok([&programs.influxd1, Path::new("-config"), &config].iter().map(|word| word.to_string_lossy().into_owned()).collect())
+    Ok([&programs.influxd1, Path::new("-config"), &config]
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect())
 }
 
 fn command_of_2(programs: &Programs, folder: &Path, port: u16) -> anyhow::Result<Vec<String>> {
     let program = &programs.influxd2;
     if !program.is_file() {
-        bail!("no InfluxDB 2.x at {}: run `make influxdb2`, or name its influxd in EFD_INFLUXD2", program.display());
+        bail!(
+            "no InfluxDB 2.x at {}: run `make influxdb2`, or name its influxd in EFD_INFLUXD2",
+            program.display()
+        );
     }
     let here = folder.display();
     Ok(vec![

@@ -28,7 +28,10 @@ impl Kafka {
         let folder = server_folder(parent, "kafka").context("cannot make the folder of Kafka")?;
         let jars = &programs.kafka_jars;
         if !jars.is_dir() {
-            bail!("no Apache Kafka in {}: run `make servers`, or name its jars in EFD_KAFKA_JARS", jars.display());
+            bail!(
+                "no Apache Kafka in {}: run `make servers`, or name its jars in EFD_KAFKA_JARS",
+                jars.display()
+            );
         }
         let port = free_port()?;
         let properties = folder.join("server.properties");
@@ -36,7 +39,8 @@ impl Kafka {
         let classes = format!("{}/*", jars.display());
         let properties = properties.to_string_lossy().into_owned();
         let java = |words: &[&str]| {
-            let start = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-XX:TieredStopAtLevel=4", "-cp", &classes];
+            let start =
+                ["java", "-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-XX:TieredStopAtLevel=4", "-cp", &classes];
             start.iter().chain(words).map(|word| (*word).to_owned()).collect::<Vec<_>>()
         };
         format_storage(&java, &properties)?;
@@ -96,11 +100,10 @@ fn format_storage(java: &impl Fn(&[&str]) -> Vec<String>, properties: &str) -> a
     let words =
         java(&["kafka.tools.StorageTool", "format", "-t", "ZWZkLWRlbW8tY2x1c3Rlcg", "-c", properties]);
     let [program, arguments @ ..] = words.as_slice() else { bail!("no command") };
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot run java: install a Java runtime of version 17 or later (`make servers` does)")?;
+    let output =
+        Command::new(program).args(arguments).stdin(Stdio::null()).output().context(
+            "cannot run java: install a Java runtime of version 17 or later (`make servers` does)",
+        )?;
     if !output.status.success() {
         bail!("Kafka cannot format its data folder: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

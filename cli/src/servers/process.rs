@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -30,7 +30,8 @@ impl Process {
     pub fn start(name: &'static str, folder: &Path, command: &[String]) -> anyhow::Result<Self> {
         let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
         let here = quoted(&folder.to_string_lossy());
-        let script = format!("#!/bin/sh\necho $$ > {here}/pid\nexec {} >> {here}/log 2>&1\n", words.join(" "));
+        let script =
+            format!("#!/bin/sh\necho $$ > {here}/pid\nexec {} >> {here}/log 2>&1\n", words.join(" "));
         let run = folder.join("run");
         fs::write(&run, script).with_context(|| format!("cannot write {}", run.display()))?;
         fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
@@ -91,9 +92,27 @@ impl Process {
         Ok(())
     }
 
+    /// Sends a signal and does not wait.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.pid().with_context(|| format!("{} does not run", self.name))?;
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("cannot signal {}", self.name))
+    }
+
+    /// How it ended, if it did.
+    pub fn try_wait(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let child = self.child.as_mut().with_context(|| format!("{} was not started", self.name))?;
+        Ok(child.try_wait()?)
+    }
+
+    /// Everything it logged.
+    pub fn log(&self) -> anyhow::Result<String> {
+        let path = self.folder.join("log");
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
     /// The last lines of its log in one line, for error messages.
     pub fn log_end(&self) -> String {
-        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(3).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
     }

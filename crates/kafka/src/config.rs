@@ -22,7 +22,6 @@ pub struct KafkaConfig {
     /// User name; none means no authentication.
     pub sasl_username: Option<String>,
     /// Password; only from the environment (`EFD_KAFKA_SASL_PASSWORD` or `EFD_KAFKA_SASL_PASSWORD_FILE`).
-    #[serde(skip_deserializing)]
     pub sasl_password: Secret,
     /// File with the certificate authorities that the brokers' certificates are checked against.
     pub ssl_ca_location: Option<String>,

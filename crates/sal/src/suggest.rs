@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_nearest_name_comes_first() {
-        assert_eq!(suggestions("atcamera", KNOWN), ["ATCamera", "CCCamera", "MTCamera"]);
+        assert_eq!(suggestions("atcamera", KNOWN), ["ATCamera", "MTCamera", "CCCamera"]);
         assert_eq!(suggestions("MTM1M2", KNOWN), ["MTM1M3"]);
         assert_eq!(suggestions("MTM1", KNOWN), ["MTM1M3", "MTM1M3TS"]);
     }

@@ -9,8 +9,8 @@ use hifitime::leap_seconds::LatestLeapSeconds;
 /// Seconds from 1900, the epoch of the leap-second tables, to 1970, that of Unix time.
 const NTP_TO_UNIX: i64 = 2_208_988_800;
 
-/// 2027-06-28, to which the IERS vouches for the table inside hifitime 4.3: Bulletin C of July 2026 announces
-/// no leap second for the end of that year, and the next chance is the end of June 2027.
+/// 2027-06-28, when the IERS list expires that has the same entries as the table inside hifitime 4.3. A later
+/// list without a new entry moves only this number.
 const BUILTIN_EXPIRES: i64 = 1_814_140_800;
 
 /// The last second that a table may name, the end of the year 9999: a slip in a file is an error, not a date

@@ -28,7 +28,6 @@ pub struct RegistryConfig {
     /// User name for basic authentication; none means no authentication.
     pub username: Option<String>,
     /// Password; only from the environment (`EFD_REGISTRY_PASSWORD` or `EFD_REGISTRY_PASSWORD_FILE`).
-    #[serde(skip_deserializing)]
     pub password: Secret,
     /// Bound on one request. Default 10 s.
     #[serde(with = "humantime_serde")]

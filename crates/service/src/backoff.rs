@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Random waits that grow: each is between `min` and a ceiling that doubles from twice `min` up to `max`. The jitter
-/// spans that whole range, so that replicas that failed together do not come back together.
+/// Random waits that grow: each is between `min` and a ceiling that doubles from twice `min` up to `max`. The
+/// jitter spans that whole range, so that replicas that failed together do not come back together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     min: Duration,

@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::Env;
 
-/// The settings of one service: a struct with `#[serde(default, deny_unknown_fields)]`, all the way down, that holds
-/// a [`ServiceConfig`] under the key `service`.
+/// The settings of one service: a struct with `#[serde(default, deny_unknown_fields)]`, all the way down,
+/// that holds a [`ServiceConfig`] under the key `service`.
 pub trait Settings: Default + DeserializeOwned + Serialize + Send + 'static {
     /// Port of the admin server where `service.admin` is not set.
     const ADMIN_PORT: u16;
@@ -47,7 +47,8 @@ pub struct ServiceConfig {
     pub log: LogConfig,
     /// Address of the admin server. Default: all interfaces, the service's own port.
     pub admin: Option<SocketAddr>,
-    /// Address of an OTLP gRPC collector for traces, `http://host:4317`. Default: none, no traces are exported.
+    /// Address of an OTLP gRPC collector for traces, `http://host:4317`. Default: none, no traces are
+    /// exported.
     pub otlp_endpoint: Option<String>,
     /// How long `run` may take to finish after a stop is requested. Default 25 s, inside Kubernetes' 30 s.
     #[serde(with = "humantime_serde")]
@@ -213,23 +214,27 @@ pub fn parse<C: Settings>(yaml: &str, file: &str) -> Result<C, ConfigError> {
     }
 }
 
-fn parse_error(file: &str, key: &serde_path_to_error::Path, error: &serde_saphyr::Error) -> ConfigError {
-    let location = error.location();
+fn parse_error(file: &str, path: &serde_path_to_error::Path, error: &serde_saphyr::Error) -> ConfigError {
+    // A path ends in `?` where the error came before the key was read, and is `.` for the whole file.
+    let path = path.to_string();
+    let key = path.trim_end_matches('?').trim_matches('.');
     let problem = match error.without_snippet() {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            format!("unknown key {field}, known here: {}", expected.join(", "))
+        serde_saphyr::Error::SerdeUnknownField { expected, .. } => {
+            format!("unknown key {key}, known here: {}", expected.join(", "))
         }
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("key {key} is given twice")
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(repeated), .. } => {
+            format!("key {repeated} is given twice")
         }
         serde_saphyr::Error::MultipleDocuments { .. } => "more than one YAML document".to_owned(),
-        other => DefaultMessageFormatter.format_message(other).into_owned(),
+        other if key.is_empty() => DefaultMessageFormatter.format_message(other).into_owned(),
+        other => format!("{key}: {}", DefaultMessageFormatter.format_message(other)),
     };
+    let location = error.location();
     ConfigError::Parse {
         file: file.to_owned(),
         line: location.map_or(0, |location| location.line()),
         column: location.map_or(0, |location| location.column()),
-        problem: format!("{key}: {problem}"),
+        problem,
     }
 }
 

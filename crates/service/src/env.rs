@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::{ConfigError, Secret};
 
-/// A copy of environment variables. An empty variable counts as unset, since that is how charts and shells unset one.
+/// A copy of environment variables. An empty variable counts as unset, since that is how charts and shells
+/// unset one.
 #[derive(Clone, Default)]
 pub struct Env {
     variables: BTreeMap<String, String>,
@@ -42,7 +43,8 @@ impl Env {
             .transpose()
     }
 
-    /// A secret: the value of `<name>`, or the content of the file that `<name>_FILE` names, without its last newline.
+    /// A secret: the value of `<name>`, or the content of the file that `<name>_FILE` names, without its last
+    /// newline.
     ///
     /// # Errors
     /// When both are set, or the file cannot be read.

@@ -1,7 +1,7 @@
 //! One HTTP client for all: plain or TLS, connections kept alive, every wait and every body bounded.
 //!
-//! TLS trusts the roots of the machine, and those of a file where one is given. Messages name method and address,
-//! never user, password or query, since these carry credentials.
+//! TLS trusts the roots of the machine, and those of a file where one is given. Messages name method and
+//! address, never user, password or query, since these carry credentials.
 
 use std::error::Error as _;
 use std::fmt;
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -30,7 +30,8 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Connections kept open without use, for each host.
 const MAX_IDLE: usize = 32;
 
-/// How long a connection is kept open without use; shorter than what servers and load balancers commonly allow.
+/// How long a connection is kept open without use; shorter than what servers and load balancers commonly
+/// allow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client; clones share its connections.
@@ -82,7 +83,8 @@ pub enum HttpError {
         /// The bound in bytes.
         limit: usize,
     },
-    /// The request is malformed, or the connection broke before the answer began; whether the server acted is not known.
+    /// The request is malformed, or the connection broke before the answer began; whether the server acted is
+    /// not known.
     #[error("{request}: {reason}")]
     Request {
         /// The request.
@@ -93,7 +95,8 @@ pub enum HttpError {
 }
 
 impl Client {
-    /// A client that trusts the machine's roots and the certificates in `ca_file` (PEM). Connects at the first request.
+    /// A client that trusts the machine's roots and the certificates in `ca_file` (PEM). Connects at the
+    /// first request.
     ///
     /// # Errors
     /// [`HttpError::CaFile`].
@@ -185,6 +188,9 @@ pub fn basic_authorization(user: &str, password: &str) -> HeaderValue {
 
 async fn whole(answer: Response<Incoming>, name: &str) -> Result<Response<Bytes>, HttpError> {
     let (head, body) = answer.into_parts();
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(HttpError::TooLarge { request: name.to_owned(), limit: MAX_BODY_BYTES });
+    }
     let collected = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
         let request = name.to_owned();
         if error.is::<LengthLimitError>() {
@@ -196,7 +202,8 @@ async fn whole(answer: Response<Incoming>, name: &str) -> Result<Response<Bytes>
     Ok(Response::from_parts(head, collected.to_bytes()))
 }
 
-/// The machine's roots, read once for the process, and those of the file. No roots at all is no error: plain HTTP needs none.
+/// The machine's roots, read once for the process, and those of the file. No roots at all is no error: plain
+/// HTTP needs none.
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, HttpError> {
     static MACHINE: OnceLock<RootCertStore> = OnceLock::new();
     let machine = MACHINE.get_or_init(|| {

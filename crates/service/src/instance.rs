@@ -25,8 +25,8 @@ pub struct Context {
     pub stop: Stop,
     /// Whether the service may be given work.
     pub ready: Readiness,
-    /// Makes instruments. Counters are named without `_total`; unit `s` adds `_seconds`, `By` adds `_bytes`. Histograms of these two
-    /// units have fixed buckets: 0.1 ms to 60 s, 256 B to 64 MiB.
+    /// Makes instruments. Counters are named without `_total`; unit `s` adds `_seconds`, `By` adds `_bytes`.
+    /// Histograms of these two units have fixed buckets: 0.1 ms to 60 s, 256 B to 64 MiB.
     pub meter: Meter,
 }
 
@@ -46,7 +46,8 @@ pub enum StartError {
     Metrics(#[from] opentelemetry_sdk::error::OTelSdkError),
 }
 
-/// One service in this process: its stop, readiness, metrics, and the admin server that shows them. Several live side by side.
+/// One service in this process: its stop, readiness, metrics, and the admin server that shows them. Several
+/// live side by side.
 #[derive(Debug)]
 pub struct Instance {
     context: Context,
@@ -85,7 +86,8 @@ impl Instance {
         self.admin_addr
     }
 
-    /// Requests a stop and ends the admin server. Await `run` first: until here the admin server says what it waits for.
+    /// Requests a stop and ends the admin server. Await `run` first: until here the admin server says what it
+    /// waits for.
     pub async fn shutdown(self) {
         self.context.stop.request();
         drop(self.admin_stop);

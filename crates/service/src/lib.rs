@@ -1,12 +1,13 @@
 //! Start-up, configuration, telemetry, admin server and signals, the same for every service.
 //!
-//! A service is `efd_service::main("efd-<name>", about, run)`. Start-up has a fixed order: command line, settings (file, then
-//! environment, then checks), telemetry, admin server, signals, `run`. Everything `run` needs of the process
-//! comes in its [`Context`]; everything that is set comes in its [`Settings`]. This crate is the only one that reads the
-//! environment, and knows nothing of what the services do.
+//! A service is `efd_service::main("efd-<name>", about, run)`. Start-up has a fixed order: command line,
+//! settings (file, then environment, then checks), telemetry, admin server, signals, `run`. Everything `run`
+//! needs of the process comes in its [`Context`]; everything that is set comes in its [`Settings`]. This
+//! crate is the only one that reads the environment, and knows nothing of what the services do.
 //!
-//! On an error the process prints one line and ends: 64 for a bad command line, 78 for bad settings, 1 for anything
-//! else, a panic included. SIGTERM and SIGINT ask `run` to finish; what has not finished within the grace period is cut off (1).
+//! On an error the process prints one line and ends: 64 for a bad command line, 78 for bad settings, 1 for
+//! anything else, a panic included. SIGTERM and SIGINT ask `run` to finish; what has not finished within the
+//! grace period is cut off (1).
 
 mod admin;
 mod backoff;

@@ -6,8 +6,8 @@ use crate::Stop;
 
 /// Ready means: at least one latch was taken, all latches are released, and no stop is requested.
 ///
-/// `run` takes its latches before it first waits, one for each thing it cannot work without, and releases each when that thing works.
-/// Until the first latch is taken the service is still starting, and not ready.
+/// `run` takes its latches before it first waits, one for each thing it cannot work without, and releases
+/// each when that thing works. Until the first latch is taken the service is still starting, and not ready.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     latches: Arc<Mutex<Vec<State>>>,
@@ -47,7 +47,8 @@ impl Readiness {
         self.waiting().is_empty()
     }
 
-    /// What is waited for; empty when ready. `start` stands for latches not taken yet, `stop` for a requested stop.
+    /// What is waited for; empty when ready. `start` stands for latches not taken yet, `stop` for a requested
+    /// stop.
     pub fn waiting(&self) -> Vec<String> {
         if self.stop.is_requested() {
             return vec!["stop".to_owned()];

@@ -6,10 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const REDACTED: &str = "[redacted]";
 
-/// A value that is never shown: `Debug` and `Serialize` print `[redacted]`, or an empty text when it is empty.
+/// A value that is never shown: `Debug` and `Serialize` print `[redacted]`, or an empty text when it is
+/// empty.
 ///
-/// It cannot be read from a settings file either: a secret comes from the environment or from a file of its own,
-/// see [`Env::secret`](crate::Env::secret). What `Serialize` printed is accepted and means empty.
+/// It cannot be read from a settings file either: a secret comes from the environment or from a file of its
+/// own, see [`Env::secret`](crate::Env::secret). What `Serialize` printed is accepted and means empty.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -11,10 +11,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, Command, error::ErrorKind, value_parser};
 use humantime_serde::re::humantime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::{ConfigError, Context, Env, Instance, Settings, Stop, init_telemetry, load};
 
+/// Failed while it ran.
+const EXIT_FAILURE: u8 = 1;
 /// Bad command line, as `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
 /// Bad settings, as `EX_CONFIG` of sysexits.h.
@@ -22,13 +25,34 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Runs a service from its command line to its exit code; `name` is that of the binary, such as `efd-sink`.
 ///
-/// `run` gets the settings and the [`Context`], and returns when a stop is requested and its work is finished, or with the error that ends it.
+/// `run` gets the settings and the [`Context`], and returns when a stop is requested and its work is
+/// finished, or with the error that ends it.
 pub fn main<C: Settings, F, Fut>(name: &'static str, about: &'static str, run: F) -> ExitCode
 where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let line = match CommandLine::parse(name, about, std::env::args_os()) {
+    ExitCode::from(exit_code(Program { name, about }, std::env::args_os(), run))
+}
+
+/// What a service is called and what it does, in one sentence.
+#[derive(Clone, Copy)]
+struct Program {
+    name: &'static str,
+    about: &'static str,
+}
+
+fn exit_code<C: Settings, F, Fut>(
+    program: Program,
+    arguments: impl IntoIterator<Item = OsString>,
+    run: F,
+) -> u8
+where
+    F: FnOnce(C, Context) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let name = program.name;
+    let line = match CommandLine::parse(program, arguments) {
         Ok(line) => line,
         Err(answer) => return answer.print(name),
     };
@@ -41,9 +65,9 @@ where
     }
     print_panics_in_one_line(name);
     match panic::catch_unwind(AssertUnwindSafe(|| start(name, config, run))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(())) => 0,
         Ok(Err(error)) => fail(name, &error),
-        Err(_) => ExitCode::FAILURE, // the panic hook has said why
+        Err(_) => EXIT_FAILURE, // the panic hook has said why
     }
 }
 
@@ -60,12 +84,8 @@ enum Answer {
 }
 
 impl CommandLine {
-    fn parse(
-        name: &'static str,
-        about: &'static str,
-        arguments: impl IntoIterator<Item = OsString>,
-    ) -> Result<Self, Answer> {
-        let mut matches = command(name, about).try_get_matches_from(arguments).map_err(|error| {
+    fn parse(program: Program, arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Answer> {
+        let mut matches = command(program).try_get_matches_from(arguments).map_err(|error| {
             let text = error.to_string();
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Text(text),
@@ -77,23 +97,23 @@ impl CommandLine {
 }
 
 impl Answer {
-    fn print(self, name: &str) -> ExitCode {
+    fn print(self, name: &str) -> u8 {
         match self {
             Self::Text(text) => print(name, &text),
             Self::Usage(text) => {
                 let first = text.lines().next().unwrap_or_default();
                 let problem = first.strip_prefix("error: ").unwrap_or(first);
                 print_error(name, &format!("{problem}, see {name} --help"));
-                ExitCode::from(EXIT_USAGE)
+                EXIT_USAGE
             }
         }
     }
 }
 
-fn command(name: &'static str, about: &'static str) -> Command {
-    Command::new(name)
+fn command(program: Program) -> Command {
+    Command::new(program.name)
         .version(env!("CARGO_PKG_VERSION"))
-        .about(about)
+        .about(program.about)
         .arg(
             Arg::new("config")
                 .long("config")
@@ -110,23 +130,23 @@ fn command(name: &'static str, about: &'static str) -> Command {
         .after_help("Environment variables EFD_<SETTING> override the file; secrets come only from there.")
 }
 
-fn print_config<C: Settings>(name: &str, config: &C) -> ExitCode {
+fn print_config<C: Settings>(name: &str, config: &C) -> u8 {
     match serde_saphyr::to_string(config) {
         Ok(yaml) => print(name, &yaml),
         Err(error) => fail(name, &anyhow::Error::new(error).context("cannot print the settings")),
     }
 }
 
-fn print(name: &str, text: &str) -> ExitCode {
+fn print(name: &str, text: &str) -> u8 {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => fail(name, &anyhow::Error::new(error).context("cannot write to standard output")),
     }
 }
 
-fn fail(name: &str, error: &anyhow::Error) -> ExitCode {
+fn fail(name: &str, error: &anyhow::Error) -> u8 {
     print_error(name, &format!("{error:#}"));
-    if error.is::<ConfigError>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+    if error.chain().any(|cause| cause.is::<ConfigError>()) { EXIT_CONFIG } else { EXIT_FAILURE }
 }
 
 /// The one line; nothing is left to do when standard error is closed.
@@ -155,11 +175,11 @@ where
     let entered = runtime.enter();
     let telemetry = init_telemetry(name, config.service())?;
     drop(entered);
-    let outcome = runtime.block_on(serve(name, config, run));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(serve(name, config, run))));
     drop(telemetry);
-    // What `run` left behind, such as a blocked thread, must not hold the process.
+    // What `run` left behind, such as a blocked thread, must not hold the process, not even after a panic.
     runtime.shutdown_background();
-    outcome
+    outcome.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
 async fn serve<C: Settings, F, Fut>(name: &'static str, config: C, run: F) -> anyhow::Result<()>
@@ -167,7 +187,7 @@ where
     F: FnOnce(C, Context) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let mut signals = listen_for_signals().context("cannot listen for signals")?;
     let service = config.service();
     let grace = service.grace_period;
     let admin = service.admin.context("service.admin is set by load")?;
@@ -183,25 +203,26 @@ where
     outcome
 }
 
-/// Waits for `run`; from the request to stop on, no longer than the grace period, and not beyond a second signal.
+/// Waits for `run`; from the request to stop on, no longer than the grace period, and not beyond a second
+/// signal.
 async fn supervise(
     run: impl Future<Output = anyhow::Result<()>>,
     stop: &Stop,
-    signals: &mut Signals,
+    signals: &mut mpsc::Receiver<&'static str>,
     grace: Duration,
 ) -> anyhow::Result<()> {
     let mut run = std::pin::pin!(run);
     tokio::select! {
         outcome = &mut run => return outcome,
         () = stop.requested() => {}
-        signal = signals.next() => {
+        Some(signal) = signals.recv() => {
             tracing::info!(signal, "stopping");
             stop.request();
         }
     }
     tokio::select! {
         outcome = &mut run => outcome,
-        signal = signals.next() => bail!("cut off by a second signal, {signal}"),
+        Some(signal) = signals.recv() => bail!("cut off by a second signal, {signal}"),
         () = tokio::time::sleep(grace) => bail!(
             "cut off, not finished {} after the request to stop (setting service.grace_period)",
             humantime::format_duration(grace)
@@ -209,22 +230,24 @@ async fn supervise(
     }
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+/// SIGTERM and SIGINT by name, as they arrive.
+fn listen_for_signals() -> std::io::Result<mpsc::Receiver<&'static str>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Two matter: the one that asks to stop and the one that cuts off.
+    let (sender, receiver) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if sender.send(name).await.is_err() {
+                return;
+            }
         }
-    }
+    });
+    Ok(receiver)
 }
 
 #[cfg(test)]

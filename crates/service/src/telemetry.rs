@@ -36,8 +36,8 @@ pub enum TelemetryError {
     },
 }
 
-/// Sends the last spans when dropped, for at most two seconds. Drop it outside of async code, or on a multi-threaded runtime: the
-/// runtime must still run to send them.
+/// Sends the last spans when dropped, for at most two seconds. Drop it outside of async code, or on a
+/// multi-threaded runtime: the runtime must still run to send them.
 #[derive(Debug)]
 #[must_use = "dropping it ends the export of traces"]
 pub struct TelemetryGuard {
@@ -53,8 +53,9 @@ impl Drop for TelemetryGuard {
     }
 }
 
-/// Sets up logs to standard error, W3C trace context, and traces over OTLP where an endpoint is set, all for the whole
-/// process; in a process that has a subscriber already, logs stay as they are. Must be called inside a Tokio runtime.
+/// Sets up logs to standard error, W3C trace context, and traces over OTLP where an endpoint is set, all for
+/// the whole process; in a process that has a subscriber already, logs stay as they are. Must be called
+/// inside a Tokio runtime.
 ///
 /// # Errors
 /// When the log filter or the endpoint cannot be used.
@@ -104,4 +105,39 @@ fn traces(name: &'static str, endpoint: &str) -> Result<SdkTracerProvider, Telem
         .map_err(|source| TelemetryError::Otlp { endpoint: endpoint.to_owned(), source })?;
     let resource = Resource::builder().with_service_name(name).build();
     Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    // The only test here that calls `init_telemetry`: the first call in a process is the one that counts.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn trace_context_is_w3c_and_spans_reach_the_collector_when_the_guard_is_dropped() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let config = ServiceConfig { otlp_endpoint: Some(endpoint), ..ServiceConfig::default() };
+        let guard = init_telemetry("efd-test", &config).unwrap();
+        opentelemetry::global::get_text_map_propagator(|propagator| {
+            assert_eq!(propagator.fields().collect::<Vec<_>>(), ["traceparent", "tracestate"]);
+        });
+        tracing::info_span!("sink.write").in_scope(|| ());
+        // The flush waits for an answer that this collector never gives.
+        let dropped = tokio::task::spawn_blocking(|| drop(guard));
+        let received = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut bytes = Vec::new();
+            while !(contains(&bytes, b"sink.write") && contains(&bytes, b"efd-test")) {
+                assert!(socket.read_buf(&mut bytes).await.unwrap() > 0, "the exporter hung up");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), received).await.unwrap();
+        tokio::time::timeout(FLUSH_TIMEOUT * 4, dropped).await.unwrap().unwrap();
+    }
+
+    fn contains(bytes: &[u8], part: &[u8]) -> bool {
+        bytes.windows(part.len()).any(|window| window == part)
+    }
 }

@@ -1,5 +1,6 @@
 //! Settings of the ingest service.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,9 @@ use efd_kafka::{KafkaConfig, ProducerOptions};
 use efd_schema::RegistryConfig;
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
+
+/// What the factor on the simulator's rates may be.
+const RATES: RangeInclusive<f64> = 0.001..=1e6;
 
 /// Settings of the service, one YAML file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -90,7 +94,7 @@ pub struct SimulatorConfig {
     pub enabled: bool,
     /// Same seed, same values in the same order. Default 1.
     pub seed: u64,
-    /// Factor on all rates, over 0. Default 1.
+    /// Factor on all rates, 0.001 to 1,000,000. Default 1.
     pub rate: f64,
     /// Length of what is simulated, as time at the nominal rates divided by `rate`; then ingest ends. Without it the
     /// simulator goes on until it is stopped.
@@ -189,8 +193,9 @@ impl Settings for Config {
         self.kafka.overlay(env)?;
         self.registry.overlay(env)?;
         let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
-        self.topic_subname =
-            subname.or(self.topic_subname.take()).or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
+        self.topic_subname = subname
+            .or(self.topic_subname.take())
+            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
         if let Some(factor) = number(env, "EFD_KAFKA_REPLICATION_FACTOR")? {
             self.replication_factor = Some(factor);
         } else if self.replication_factor.is_none() {
@@ -212,7 +217,7 @@ impl Settings for Config {
             (self.producer.in_flight_batches > 0, "producer.in_flight_batches", "must be at least 1"),
             (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
             (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
-            (simulator.rate > 0.0 && simulator.rate.is_finite(), "simulator.rate", "must be a number over 0"),
+            (RATES.contains(&simulator.rate), "simulator.rate", "must be between 0.001 and 1000000"),
         ];
         for (holds, setting, problem) in rules {
             if !holds {
@@ -221,7 +226,7 @@ impl Settings for Config {
         }
         for (place, component) in self.components.iter().enumerate() {
             if self.components.iter().take(place).any(|earlier| earlier == component) {
-                return Err(ConfigError::invalid("components", &format!("names {component} twice")));
+                return Err(ConfigError::invalid("components", format!("names {component} twice")));
             }
         }
         Ok(())
@@ -235,7 +240,7 @@ fn is_subname(text: &str) -> bool {
 fn number(env: &Env, name: &str) -> Result<Option<i32>, ConfigError> {
     let Some(text) = env.get(name) else { return Ok(None) };
     let parsed = text.trim().parse();
-    parsed.map(Some).map_err(|_| ConfigError::invalid(name, &format!("must be a whole number, not {text:?}")))
+    parsed.map(Some).map_err(|_| ConfigError::invalid(name, format!("must be a whole number, not {text:?}")))
 }
 
 #[cfg(test)]
@@ -276,13 +281,18 @@ mod tests {
         let subname = Config { topic_subname: Some("a.b".into()), ..valid.clone() };
         let mut rate = valid.clone();
         rate.simulator.rate = f64::NAN;
-        let cases =
-            [(twice, "components"), (none, "components"), (subname, "topic_subname"), (rate, "simulator.rate")];
+        let cases = [
+            (twice, "components"),
+            (none, "components"),
+            (subname, "topic_subname"),
+            (rate, "simulator.rate"),
+        ];
         for (config, setting) in cases {
             let error = config.check().unwrap_err().to_string();
             assert!(error.contains(setting), "{error}");
         }
-        let bad_number = Config::default().overlay(&Env::from_pairs([("LSST_KAFKA_REPLICATION_FACTOR", "x")]));
+        let bad_number =
+            Config::default().overlay(&Env::from_pairs([("LSST_KAFKA_REPLICATION_FACTOR", "x")]));
         assert!(bad_number.unwrap_err().to_string().contains("LSST_KAFKA_REPLICATION_FACTOR"));
     }
 }

@@ -186,7 +186,8 @@ fn put_value(
             put_array(out, field, count, items, avro::put_double)?;
         }
         _ => {
-            let expected = if is_array { format!("an array of {}", ty.avro_name()) } else { ty.avro_name().to_owned() };
+            let expected =
+                if is_array { format!("an array of {}", ty.avro_name()) } else { ty.avro_name().to_owned() };
             return Err(EncodeError::WrongType { field: field.to_owned(), expected, found: kind(value) });
         }
     }
@@ -201,7 +202,11 @@ fn put_array<T: Copy>(
     put: impl Fn(&mut Vec<u8>, T),
 ) -> Result<(), EncodeError> {
     if items.len() != count {
-        return Err(EncodeError::WrongLength { field: field.to_owned(), expected: count, found: items.len() });
+        return Err(EncodeError::WrongLength {
+            field: field.to_owned(),
+            expected: count,
+            found: items.len(),
+        });
     }
     out.reserve(size_of_val(items) + 8);
     avro::put_array_start(out, count);

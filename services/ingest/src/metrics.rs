@@ -5,9 +5,6 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
-/// Upper bounds of the delivery histogram, in seconds.
-const DELIVERY_BOUNDS: [f64; 12] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
-
 /// Why a sample was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {
@@ -45,9 +42,8 @@ pub struct Metrics {
 impl Metrics {
     /// Makes the instruments and sets every series to 0, so that it exists before its first event.
     pub fn new(meter: &Meter, components: &[String]) -> Self {
-        let counter = |name: &'static str, text: &'static str| {
-            meter.u64_counter(name).with_description(text).build()
-        };
+        let counter =
+            |name: &'static str, text: &'static str| meter.u64_counter(name).with_description(text).build();
         let gauge =
             |name: &'static str, text: &'static str| meter.u64_gauge(name).with_description(text).build();
         let metrics = Self {
@@ -59,11 +55,16 @@ impl Metrics {
             delivery: meter
                 .f64_histogram("efd_ingest_delivery")
                 .with_unit("s")
-                .with_boundaries(DELIVERY_BOUNDS.to_vec())
                 .with_description("Time from the first record of a batch to the acknowledgement of its last")
                 .build(),
-            outstanding_records: gauge("efd_ingest_outstanding_records", "Records taken and not yet acknowledged"),
-            queued_samples: gauge("efd_ingest_queued_samples", "Samples between the sources and the producer"),
+            outstanding_records: gauge(
+                "efd_ingest_outstanding_records",
+                "Records taken and not yet acknowledged",
+            ),
+            queued_samples: gauge(
+                "efd_ingest_queued_samples",
+                "Samples between the sources and the producer",
+            ),
         };
         for component in &metrics.components {
             metrics.samples_taken.add(0, component);

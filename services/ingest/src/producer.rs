@@ -33,10 +33,10 @@ const TAKEN_AT_ONCE: usize = 128;
 /// Without an acknowledgement for so long, a warning says that ingest waits.
 const STALL: Duration = Duration::from_secs(10);
 
-/// The producer can never go on; whoever supervises the service starts a new one.
+/// The Kafka client can never go on; whoever supervises the service starts a new one.
 #[derive(Debug, thiserror::Error)]
 #[error("kafka producer cannot go on: {0}")]
-pub struct ProducerError(#[from] KafkaError);
+pub struct ProducerError(KafkaError);
 
 /// The stage between the queue of samples and Kafka.
 pub struct SampleProducer {
@@ -81,7 +81,7 @@ impl SampleProducer {
         metrics: Metrics,
     ) -> Result<Self, ProducerError> {
         Ok(Self {
-            producer: Producer::new(kafka, "efd-ingest", &limits.options())?,
+            producer: Producer::new(kafka, "efd-ingest", &limits.options()).map_err(ProducerError)?,
             limits: limits.clone(),
             backoff: Backoff::new(retry.min, retry.max),
             tally: Tally::new(account, metrics),
@@ -98,11 +98,11 @@ impl SampleProducer {
     }
 
     /// Delivers all samples of the queue; ends when the queue is closed and everything taken is acknowledged. It may be
-    /// dropped at any await: the account then says how many records are not known to be delivered.
+    /// dropped at any await, followed by [`abandon`](Self::abandon).
     ///
     /// # Errors
     /// When the Kafka client can never go on.
-    pub async fn run(&mut self, mut samples: mpsc::Receiver<Sample>) -> Result<(), ProducerError> {
+    pub async fn run(&mut self, samples: &mut mpsc::Receiver<Sample>) -> Result<(), ProducerError> {
         let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
         loop {
             let closes_at = self.open.as_ref().map(|open| open.since + self.limits.batch_age);
@@ -113,6 +113,9 @@ impl SampleProducer {
                 count = samples.recv_many(&mut taken, TAKEN_AT_ONCE) => {
                     if count == 0 {
                         break;
+                    }
+                    for sample in &taken {
+                        self.tally.taken(&sample.topic);
                     }
                 }
             }
@@ -134,9 +137,17 @@ impl SampleProducer {
         Ok(())
     }
 
+    /// Gives up what is not acknowledged: closes the queue and enters what is left in it into the account, which then says
+    /// exactly how many records are not known to be delivered.
+    pub fn abandon(&mut self, samples: &mut mpsc::Receiver<Sample>) {
+        samples.close();
+        while let Ok(sample) = samples.try_recv() {
+            self.tally.taken(&sample.topic);
+        }
+    }
+
     /// Encodes one sample into the open batch and sends it; says whether the batch is full.
     async fn send(&mut self, sample: &Sample) -> Result<bool, ProducerError> {
-        self.tally.taken(&sample.topic);
         let open = self.open.get_or_insert_with(|| OpenBatch {
             records: EncodedBatch::default(),
             delivery: self.producer.batch(),
@@ -151,7 +162,7 @@ impl SampleProducer {
         let Some(record) = open.records.last() else { return Ok(false) };
         if let Err(error) = open.delivery.send(out_record(record)).await {
             match error_kind(&error) {
-                ErrorKind::Fatal => return Err(error.into()),
+                ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => open.refused = Some(error),
                 ErrorKind::Record => {
                     open.records.pop();
@@ -229,7 +240,7 @@ impl SampleProducer {
     async fn deliver_again(&mut self, mut batch: Settled) -> Result<(), ProducerError> {
         while let Err(error) = batch.outcome {
             match error_kind(&error) {
-                ErrorKind::Fatal => return Err(error.into()),
+                ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => self.wait(&error).await,
                 // Kafka does not say which record it refused.
                 ErrorKind::Record => {
@@ -249,7 +260,7 @@ impl SampleProducer {
     async fn deliver_alone(&mut self, record: RecordView<'_>) -> Result<(), ProducerError> {
         while let Err(error) = self.attempt(std::iter::once(record)).await {
             match error_kind(&error) {
-                ErrorKind::Fatal => return Err(error.into()),
+                ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => self.wait(&error).await,
                 ErrorKind::Record => {
                     self.reject(&record.topic.kafka_name, &error);

@@ -81,10 +81,9 @@ async fn patiently<T>(
 }
 
 fn sample_topics(components: &[Component], subname: &str, ids: &[u32]) -> Vec<Arc<SampleTopic>> {
-    let topics = components
-        .iter()
-        .enumerate()
-        .flat_map(|(component_id, component)| component.topics.iter().map(move |topic| (component_id, topic)));
+    let topics = components.iter().enumerate().flat_map(|(component_id, component)| {
+        component.topics.iter().map(move |topic| (component_id, topic))
+    });
     let topics = topics.zip(ids).enumerate();
     topics
         .map(|(id, ((component_id, topic), schema_id))| {
@@ -102,8 +101,7 @@ mod tests {
 
     use super::*;
 
-    const RETRY: RetryConfig =
-        RetryConfig { min: Duration::from_millis(100), max: Duration::from_secs(5) };
+    const RETRY: RetryConfig = RetryConfig { min: Duration::from_millis(100), max: Duration::from_secs(5) };
 
     fn failure(code: RDKafkaErrorCode) -> InitialiseError {
         InitialiseError::Topics(KafkaError::AdminOp(code))

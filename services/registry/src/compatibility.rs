@@ -83,10 +83,12 @@ impl Level {
 /// What does not fit, in words.
 pub fn check(level: Level, new: &Schema, earlier: &Schema) -> Result<(), String> {
     if level.is_backward() {
-        can_read(new, earlier).map_err(|reason| format!("the new schema cannot read data of the earlier one: {reason}"))?;
+        can_read(new, earlier)
+            .map_err(|reason| format!("the new schema cannot read data of the earlier one: {reason}"))?;
     }
     if level.is_forward() {
-        can_read(earlier, new).map_err(|reason| format!("the earlier schema cannot read data of the new one: {reason}"))?;
+        can_read(earlier, new)
+            .map_err(|reason| format!("the earlier schema cannot read data of the new one: {reason}"))?;
     }
     Ok(())
 }
@@ -94,7 +96,9 @@ pub fn check(level: Level, new: &Schema, earlier: &Schema) -> Result<(), String>
 fn can_read(reader: &Schema, writer: &Schema) -> Result<(), String> {
     match SchemaCompatibility::can_read(writer, reader) {
         Ok(Compatibility::Full) => Ok(()),
-        Ok(Compatibility::Partial) => Err("only some values of a union or an enumeration could be read".into()),
+        Ok(Compatibility::Partial) => {
+            Err("only some values of a union or an enumeration could be read".into())
+        }
         Err(error) => Err(reason(&error)),
     }
 }
@@ -128,7 +132,10 @@ mod tests {
     const B_DEFAULT: &str = r#"{"name":"b","type":"int","default":0}"#;
 
     fn accepted(new: &Schema, earlier: &Schema) -> Vec<Level> {
-        Level::ALL.into_iter().filter(|level| !level.is_transitive() && check(*level, new, earlier).is_ok()).collect()
+        Level::ALL
+            .into_iter()
+            .filter(|level| !level.is_transitive() && check(*level, new, earlier).is_ok())
+            .collect()
     }
 
     #[test]
@@ -136,7 +143,12 @@ mod tests {
         use Level::{Backward, Forward, Full, None};
         let both = |first: &str, second: &str| record(&format!("{first},{second}"));
         let table = [
-            ("a field with a default is added", both(A, B_DEFAULT), record(A), vec![None, Backward, Forward, Full]),
+            (
+                "a field with a default is added",
+                both(A, B_DEFAULT),
+                record(A),
+                vec![None, Backward, Forward, Full],
+            ),
             ("a field without a default is added", both(A, B), record(A), vec![None, Forward]),
             ("a field without a default is removed", record(A), both(A, B), vec![None, Backward]),
             ("int becomes long", record(A_LONG), record(A), vec![None, Backward]),

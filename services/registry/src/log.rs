@@ -119,7 +119,7 @@ struct NoopKey {
 #[derive(Deserialize)]
 struct AnyKey {
     keytype: String,
-    subject: Option<Arc<str>>,
+    subject: Option<String>,
     version: Option<u32>,
 }
 
@@ -129,6 +129,7 @@ struct AnyKey {
 /// When the record is malformed; it is to be reported and skipped.
 pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, LogError> {
     let AnyKey { keytype, subject, version } = serde_json::from_slice(key)?;
+    let subject: Option<Arc<str>> = subject.map(Arc::from);
     let value = value.map(serde_json::from_slice::<Fields>).transpose()?;
     let record = match keytype.as_str() {
         "SCHEMA" => Record::Schema {
@@ -166,7 +167,8 @@ pub fn encode(record: &Record) -> Encoded {
             (json(&key), value.as_ref().map(|value| json(&schema_fields(subject, *version, value))))
         }
         Record::DeleteSubject { subject, version } => {
-            let value = version.map(|version| json(&serde_json::json!({"subject": &**subject, "version": version})));
+            let value =
+                version.map(|version| json(&serde_json::json!({"subject": &**subject, "version": version})));
             (json(&SubjectKey { keytype: "DELETE_SUBJECT", subject: Some(subject), magic: 0 }), value)
         }
         Record::Config { subject, value } => {

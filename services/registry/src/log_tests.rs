@@ -20,12 +20,16 @@ fn table() -> Vec<(Record, &'static str, Option<&'static str>)> {
         (
             schema(1, Some(int(7, false))),
             r#"{"keytype":"SCHEMA","subject":"lsst.sal.Test.arrays-value","version":1,"magic":1}"#,
-            Some(r#"{"subject":"lsst.sal.Test.arrays-value","version":1,"id":7,"schema":"\"int\"","deleted":false}"#),
+            Some(
+                r#"{"subject":"lsst.sal.Test.arrays-value","version":1,"id":7,"schema":"\"int\"","deleted":false}"#,
+            ),
         ),
         (
             schema(2, Some(int(7, true))),
             r#"{"keytype":"SCHEMA","subject":"lsst.sal.Test.arrays-value","version":2,"magic":1}"#,
-            Some(r#"{"subject":"lsst.sal.Test.arrays-value","version":2,"id":7,"schema":"\"int\"","deleted":true}"#),
+            Some(
+                r#"{"subject":"lsst.sal.Test.arrays-value","version":2,"id":7,"schema":"\"int\"","deleted":true}"#,
+            ),
         ),
         (
             schema(3, None),
@@ -121,7 +125,10 @@ fn malformed_records_are_errors_that_name_the_field() {
 
 #[test]
 fn the_id_of_a_record_is_found_without_reading_the_schema() {
-    assert_eq!(id_of(Some(br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#)), Some(7));
+    assert_eq!(
+        id_of(Some(br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#)),
+        Some(7)
+    );
     assert_eq!(id_of(Some(br#"{"maxId":12}"#)), Some(12));
     assert_eq!(id_of(Some(br#"{"compatibilityLevel":"NONE"}"#)), None);
     assert_eq!(id_of(Some(b"not json")), None);

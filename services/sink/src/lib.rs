@@ -1,1 +1,10 @@
-//! Writes Kafka records to InfluxDB and commits only what was accepted
+//! The sink.
+#![allow(dead_code)]
+mod batch;
+mod error;
+mod metrics;
+mod number;
+mod plan;
+mod point;
+mod record;
+mod time;

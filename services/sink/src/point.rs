@@ -10,6 +10,7 @@
 use efd_schema::avro::{AvroError, Reader};
 use thiserror::Error;
 
+use crate::number;
 use crate::plan::{Elements, FAST_KEY, Key, Kind, Op, Plan, Shape};
 use crate::time::{self, TimeError};
 
@@ -107,7 +108,7 @@ impl Line<'_> {
         match kind {
             Kind::Boolean => {
                 let value = reader.boolean()?;
-                self.put(key, if value { b"true" } else { b"false" });
+                self.boolean(key, value);
             }
             Kind::Int => {
                 let value = i64::from(reader.int()?);
@@ -147,7 +148,7 @@ impl Line<'_> {
         elements: &Elements,
         reader: &mut Reader<'_>,
     ) -> Result<(), PointError> {
-        let mut prepared = elements.keys.iter();
+        let mut prepared = &*elements.keys;
         let mut index = 0;
         loop {
             let count = reader.block()?;
@@ -161,17 +162,61 @@ impl Line<'_> {
             if self.out.len() - self.start + count.saturating_mul(elements.base.len() + ELEMENT_ROOM) > MAX_LINE {
                 return Err(PointError::TooLong);
             }
-            for _ in 0..count {
-                if is_null(elements.item_null, reader)? {
-                    prepared.next();
-                } else if let Some(key) = prepared.next() {
-                    self.value(&op.kind, *key, reader)?;
-                } else {
+            let (block, rest) = prepared.split_at(count.min(prepared.len()));
+            prepared = rest;
+            self.block(&op.kind, elements.item_null, block, reader)?;
+            index += block.len();
+            for _ in block.len()..count {
+                if !is_null(elements.item_null, reader)? {
                     self.unprepared(plan, op, (&elements.base, index), reader)?;
                 }
                 index += 1;
             }
         }
+    }
+
+    /// Elements with prepared keys. One loop for each of the common types, since here most of the time goes.
+    fn block(
+        &mut self,
+        kind: &Kind,
+        item_null: Option<i64>,
+        keys: &[Key],
+        reader: &mut Reader<'_>,
+    ) -> Result<(), PointError> {
+        match (kind, item_null) {
+            (Kind::Boolean, None) => {
+                for key in keys {
+                    let value = reader.boolean()?;
+                    self.boolean(*key, value);
+                }
+            }
+            (Kind::Int, None) => {
+                for key in keys {
+                    let value = reader.int()?;
+                    self.integer(*key, i64::from(value));
+                }
+            }
+            (Kind::Float, None) => {
+                for key in keys {
+                    let value = reader.float()?;
+                    self.double(*key, f64::from(value));
+                }
+            }
+            (Kind::Double, None) => {
+                for key in keys {
+                    let value = reader.double()?;
+                    self.double(*key, value);
+                }
+            }
+            _ => {
+                for key in keys {
+                    if !is_null(item_null, reader)? {
+                        self.value(kind, *key, reader)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// An element beyond the length in the schema: its key is made here.
@@ -203,10 +248,16 @@ impl Line<'_> {
     }
 
     #[inline]
+    fn boolean(&mut self, key: Key, value: bool) {
+        if self.key(key) {
+            number::put_boolean(value, self.out);
+        }
+    }
+
+    #[inline]
     fn integer(&mut self, key: Key, value: i64) {
         if self.key(key) {
-            self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-            self.out.push(b'i');
+            number::put_integer(value, self.out);
         }
     }
 
@@ -215,8 +266,7 @@ impl Line<'_> {
         if !value.is_finite() {
             self.omitted += 1;
         } else if self.key(key) {
-            let mut buffer = zmij::Buffer::new();
-            self.out.extend_from_slice(shortest(&mut buffer, value));
+            number::put_double(value, self.out);
         }
     }
 
@@ -224,9 +274,11 @@ impl Line<'_> {
     fn time(&mut self, key: Key, value: f64) {
         if value.is_finite() {
             let mut buffer = zmij::Buffer::new();
-            let text = shortest(&mut buffer, value);
+            let text = number::shortest(&mut buffer, value);
             self.time = time::nanos(text);
-            self.put(key, text);
+            if self.key(key) {
+                self.out.extend_from_slice(text);
+            }
         } else {
             self.omitted += 1;
         }
@@ -250,13 +302,6 @@ impl Line<'_> {
         self.out.push(b'"');
     }
 
-    #[inline]
-    fn put(&mut self, key: Key, text: &[u8]) {
-        if self.key(key) {
-            self.out.extend_from_slice(text);
-        }
-    }
-
     /// Writes a key and counts its value; false when another field has the name.
     #[inline]
     fn key(&mut self, key: Key) -> bool {
@@ -274,13 +319,6 @@ impl Line<'_> {
         }
         true
     }
-}
-
-/// The shortest text that reads back as `value`, without the `.0` of a whole number.
-#[inline]
-fn shortest(buffer: &mut zmij::Buffer, value: f64) -> &[u8] {
-    let text = buffer.format_finite(value).as_bytes();
-    text.strip_suffix(b".0").unwrap_or(text)
 }
 
 /// Whether there is a union and its branch is null; reads the branch.

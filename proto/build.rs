@@ -1,0 +1,19 @@
+//! Compiles the contracts without a `protoc` on the machine: Rust code, and one descriptor set a file for reflection.
+
+use std::error::Error;
+use std::path::Path;
+
+/// The contracts: file, and the name of its descriptor set.
+const FILES: [(&str, &str); 1] = [("efd/query/v1/query.proto", "efd.query.v1.bin")];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=efd");
+    let out = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is set by cargo")?;
+    for (file, set_name) in FILES {
+        let mut compiler = protox::Compiler::new(["."])?;
+        compiler.include_imports(true).include_source_info(true).open_file(file)?;
+        std::fs::write(Path::new(&out).join(set_name), compiler.encode_file_descriptor_set())?;
+        tonic_prost_build::compile_fds(compiler.file_descriptor_set())?;
+    }
+    Ok(())
+}

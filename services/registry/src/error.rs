@@ -1,0 +1,142 @@
+//! Why a request is refused, with the status and error code that Confluent's registry gives for it.
+//!
+//! Clients decide by `error_code`; people read the message, so messages that Confluent's registry has are worded as there.
+
+use thiserror::Error;
+
+/// A refused or failed request.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RegistryError {
+    /// No such path.
+    #[error("HTTP 404 Not Found")]
+    PathNotFound,
+    /// The path exists, but not for this method.
+    #[error("HTTP 405 Method Not Allowed")]
+    MethodNotAllowed,
+    /// The body is not JSON.
+    #[error("the body is not valid JSON: {0}")]
+    MalformedBody(String),
+    /// No version of the subject exists, or none that is not deleted.
+    #[error("Subject '{0}' not found.")]
+    SubjectNotFound(String),
+    /// The subject has no such version.
+    #[error("Version {0} not found.")]
+    VersionNotFound(u32),
+    /// No schema has this id.
+    #[error("Schema {0} not found")]
+    SchemaNotFound(u32),
+    /// The subject has no such schema.
+    #[error("Schema not found")]
+    SchemaNotUnderSubject,
+    /// All versions are softly deleted already.
+    #[error("Subject '{0}' was soft deleted.Set permanent=true to delete permanently")]
+    SubjectSoftDeleted(String),
+    /// A permanent delete needs a soft one first.
+    #[error("Subject '{0}' was not deleted first before being permanently deleted")]
+    SubjectNotSoftDeleted(String),
+    /// The version is softly deleted already.
+    #[error(
+        "Subject '{subject}' Version {version} was soft deleted.Set permanent=true to delete permanently"
+    )]
+    VersionSoftDeleted {
+        /// Subject.
+        subject: String,
+        /// Version.
+        version: u32,
+    },
+    /// A permanent delete needs a soft one first.
+    #[error("Subject '{subject}' Version {version} was not deleted first before being permanently deleted")]
+    VersionNotSoftDeleted {
+        /// Subject.
+        subject: String,
+        /// Version.
+        version: u32,
+    },
+    /// The subject has no setting of its own.
+    #[error("Subject '{0}' does not have subject-level compatibility configured")]
+    NoSubjectCompatibility(String),
+    /// The compatibility level forbids the schema.
+    #[error(
+        "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", version {version}: {reason}"
+    )]
+    Incompatible {
+        /// Subject.
+        subject: String,
+        /// The earlier version.
+        version: u32,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Not an Avro schema.
+    #[error("Invalid schema: {0}")]
+    InvalidSchema(String),
+    /// Not a version number, `latest` or `-1`.
+    #[error(
+        "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""
+    )]
+    InvalidVersion(String),
+    /// Not one of the seven levels.
+    #[error(
+        "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, and FULL_TRANSITIVE"
+    )]
+    InvalidCompatibility,
+    /// The mode of the subject forbids the change.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// Not a name that a subject may have.
+    #[error("The specified subject '{0}' is not a valid")]
+    InvalidSubject(String),
+    /// The record would be longer than the topic may hold.
+    #[error("schema is too large: more than {0} bytes (setting schemas.max_schema_bytes)")]
+    TooLarge(u64),
+    /// The log has not been read to its end yet.
+    #[error("the Kafka topic '{0}' has not been read yet; is Kafka reachable?")]
+    NotLoaded(String),
+    /// As many writes are waiting as may wait.
+    #[error("{0} writes are waiting for Kafka already; try again later")]
+    QueueFull(usize),
+    /// Kafka did not confirm the write in time; it may still happen.
+    #[error("Kafka did not confirm the write within {0} s; it may or may not be done, so try again")]
+    WriteTimedOut(u64),
+    /// Kafka refused the write.
+    #[error("write to Kafka failed: {0}")]
+    WriteFailed(String),
+    /// The service is stopping.
+    #[error("the registry is stopping; try again")]
+    Stopping,
+    /// Every id was given; this registry can give no more.
+    #[error("no schema id is left")]
+    NoIdLeft,
+}
+
+impl RegistryError {
+    /// HTTP status and `error_code`.
+    pub const fn status_and_code(&self) -> (u16, u32) {
+        match self {
+            Self::MalformedBody(_) => (400, 400),
+            Self::PathNotFound => (404, 404),
+            Self::SubjectNotFound(_) => (404, 40401),
+            Self::VersionNotFound(_) => (404, 40402),
+            Self::SchemaNotFound(_) | Self::SchemaNotUnderSubject => (404, 40403),
+            Self::SubjectSoftDeleted(_) => (404, 40404),
+            Self::SubjectNotSoftDeleted(_) => (404, 40405),
+            Self::VersionSoftDeleted { .. } => (404, 40406),
+            Self::VersionNotSoftDeleted { .. } => (404, 40407),
+            Self::NoSubjectCompatibility(_) => (404, 40408),
+            Self::MethodNotAllowed => (405, 405),
+            Self::Incompatible { .. } => (409, 40901),
+            Self::InvalidSchema(_) => (422, 42201),
+            Self::InvalidVersion(_) => (422, 42202),
+            Self::InvalidCompatibility => (422, 42203),
+            Self::NotPermitted(_) => (422, 42205),
+            Self::InvalidSubject(_) => (422, 42208),
+            Self::TooLarge(_) => (422, 42209),
+            Self::NotLoaded(_)
+            | Self::QueueFull(_)
+            | Self::WriteFailed(_)
+            | Self::Stopping
+            | Self::NoIdLeft => (503, 50001),
+            Self::WriteTimedOut(_) => (503, 50002),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The thread that reads the log and applies it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use efd_kafka::{ConsumerThread, KafkaConfig, PollHandler};
+use efd_service::{Latch, Stop};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+use tokio::sync::watch;
+
+use crate::config::SchemasConfig;
+use crate::log;
+use crate::metrics::{Metrics, SkipReason};
+use crate::store::View;
+
+/// Longest wait for a record, so also for the end of the thread.
+pub(crate) const POLL: Duration = Duration::from_millis(100);
+
+/// Leaves errors to the poll that returns them too: the default context would log each end of the partition as an error.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(error = %error, reason, "kafka consumer");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// Applies each record to the view.
+#[derive(Debug)]
+pub(crate) struct LogReader {
+    view: watch::Sender<View>,
+    metrics: Metrics,
+    latch: Option<Latch>,
+    started: Instant,
+    last_error: Option<KafkaError>,
+}
+
+impl LogReader {
+    pub(crate) fn new(view: watch::Sender<View>, metrics: Metrics, latch: Latch) -> Self {
+        Self { view, metrics, latch: Some(latch), started: Instant::now(), last_error: None }
+    }
+
+    /// Starts to read at the first record; blocks as [`consumer`] does.
+    pub(crate) fn spawn(
+        self,
+        kafka: &KafkaConfig,
+        config: &SchemasConfig,
+        stop: Stop,
+    ) -> anyhow::Result<ConsumerThread<Self>> {
+        let consumer =
+            consumer(kafka, config, "read_committed", Offset::Beginning).context("Kafka consumer")?;
+        ConsumerThread::spawn("schemas", Arc::new(consumer), self, stop, POLL)
+            .context("thread for the schemas")
+    }
+
+    fn apply(&self, record: &BorrowedMessage<'_>) {
+        let decoded = log::decode(record.key().unwrap_or_default(), record.payload());
+        self.view.send_modify(|view| {
+            view.next_offset = record.offset() + 1;
+            match decoded {
+                Ok(Some(change)) => {
+                    if let Err(conflict) = Arc::make_mut(&mut view.state).apply(&change) {
+                        self.skip(record, SkipReason::Conflict, &conflict.to_string());
+                    }
+                }
+                Ok(None) => self.skip(record, SkipReason::UnknownKey, "key type not known here"),
+                Err(error) => self.skip(record, SkipReason::Malformed, &error.to_string()),
+            }
+        });
+    }
+
+    fn skip(&self, record: &BorrowedMessage<'_>, reason: SkipReason, problem: &str) {
+        self.metrics.skipped(reason);
+        let key = String::from_utf8_lossy(record.key().unwrap_or_default());
+        tracing::warn!(topic = record.topic(), offset = record.offset(), %key, problem, "record skipped");
+    }
+
+    fn loaded(&mut self) {
+        let Some(latch) = self.latch.take() else { return };
+        self.view.send_modify(|view| view.is_loaded = true);
+        latch.release();
+        let (offset, subjects) = {
+            let view = self.view.borrow();
+            (view.next_offset, view.state.live_subjects())
+        };
+        tracing::info!(subjects, offset, seconds = self.started.elapsed().as_secs_f64(), "schemas read");
+    }
+}
+
+impl PollHandler for LogReader {
+    type Context = Quiet;
+
+    fn record(&mut self, _: &BaseConsumer<Quiet>, record: &BorrowedMessage<'_>) -> ControlFlow<()> {
+        self.last_error = None;
+        self.apply(record);
+        ControlFlow::Continue(())
+    }
+
+    fn tick(&mut self, _: &BaseConsumer<Quiet>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn error(&mut self, error: &KafkaError) -> ControlFlow<()> {
+        if matches!(error, KafkaError::PartitionEOF(_)) {
+            self.loaded();
+        } else if self.last_error.as_ref() != Some(error) {
+            // The same error comes again and again while Kafka is away; once is enough.
+            tracing::warn!(error = %error, "schemas cannot be read; what is known is still served");
+            self.last_error = Some(error.clone());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A consumer of the log that belongs to no group and commits nothing. Blocks until a broker answers, or for the write timeout.
+pub(crate) fn consumer(
+    kafka: &KafkaConfig,
+    config: &SchemasConfig,
+    isolation: &str,
+    from: Offset,
+) -> Result<BaseConsumer<Quiet>, KafkaError> {
+    let mut client: ClientConfig = kafka.client(&config.transactional_id);
+    client
+        // rdkafka polls only consumers that have a group; this one is never joined.
+        .set("group.id", &config.transactional_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        // The end of the log is only noticed after this wait; a new record is sent at once whatever it is.
+        .set("fetch.wait.max.ms", "50")
+        .set("isolation.level", isolation);
+    let consumer: BaseConsumer<Quiet> = client.create_with_context(Quiet)?;
+    // librdkafka looks for the leader of an assigned partition once a second; if it knows it already, reading starts at once.
+    let _ = consumer.fetch_metadata(Some(&config.topic), config.write_timeout);
+    let mut place = TopicPartitionList::new();
+    place.add_partition_offset(&config.topic, 0, from)?;
+    consumer.assign(&place)?;
+    Ok(consumer)
+}

@@ -1,0 +1,197 @@
+//! The store: what the registry knows, and the way to change it. Its log is the Kafka topic `_schemas`.
+//!
+//! Reads come from memory and need no Kafka once the log was read. A thread ([`reader`]) reads the topic and applies each
+//! record; nothing else changes what is known. A task ([`writer`]) writes: it takes the changes that wait, plans their records
+//! one on top of the other, writes all of them in one transaction and answers when the reader has read them back. So an
+//! answer is given only for what every registry on this log will say.
+//!
+//! # Ids
+//!
+//! An id is one more than the highest ever seen, and is never given twice, not even one of a write that was aborted:
+//! somebody who reads without regard for transactions, as Confluent's registry does, may have seen it.
+//!
+//! - The reader reads committed records only: an aborted write is never part of what is known.
+//! - Before a writer writes it takes over: it initialises its transactional id, which fences any earlier writer and ends that
+//!   one's open transaction, then scans the log to its end without regard for transactions, for the ids, then writes the
+//!   highest as a `NOOP` record and waits until the reader has read that back. After this it knows everything committed and
+//!   every id ever written, and nobody else can add to it.
+//! - After any failed transaction the producer is thrown away and the writer takes over again.
+//! - A permanent delete writes the highest id too, because compaction may remove the last record that shows it.
+//!
+//! What this cannot prevent: compaction removing an aborted record while no registry runs, before one took over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use efd_kafka::{Admin, KafkaConfig};
+use efd_service::{Backoff, Context, Latch, Stop};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::change::{Change, Outcome};
+use crate::config::{Config, SchemasConfig};
+use crate::error::RegistryError;
+use crate::metrics::Metrics;
+use crate::state::State;
+use crate::topic::{self, TopicError};
+use crate::{reader, writer};
+
+/// Bounds of the wait before Kafka is tried again.
+pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What is known, and how much of the log it comes from.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What the log says.
+    pub state: Arc<State>,
+    /// Offset of the next record to apply.
+    pub next_offset: i64,
+    /// The log was read to its end once.
+    pub is_loaded: bool,
+}
+
+/// A change that waits to be written.
+#[derive(Debug)]
+pub struct Write {
+    /// What to change.
+    pub change: Change,
+    /// Who waits for the outcome.
+    pub reply: oneshot::Sender<Result<Outcome, RegistryError>>,
+}
+
+/// What requests are answered from.
+#[derive(Debug, Clone)]
+pub struct Store {
+    view: watch::Receiver<View>,
+    queue: mpsc::Sender<Write>,
+    topic: Arc<str>,
+    write_timeout: Duration,
+}
+
+/// The log's side of a store; it does nothing until it is followed.
+#[derive(Debug)]
+pub struct Log {
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) config: SchemasConfig,
+    pub(crate) metrics: Metrics,
+    view: watch::Sender<View>,
+    queue: mpsc::Receiver<Write>,
+    latch: Latch,
+}
+
+/// Makes a store that knows nothing yet. It holds the latch `schemas`.
+pub fn open(config: &Config, ctx: &Context) -> (Store, Log, Metrics) {
+    let state = Arc::new(State::new(config.compatibility));
+    let (view, seen) = watch::channel(View { state, next_offset: 0, is_loaded: false });
+    let (sender, queue) = mpsc::channel(config.schemas.write_queue);
+    let metrics = Metrics::new(&ctx.meter, &seen, sender.downgrade());
+    let store = Store {
+        view: seen,
+        queue: sender,
+        topic: config.schemas.topic.as_str().into(),
+        write_timeout: config.schemas.write_timeout,
+    };
+    let log = Log {
+        kafka: config.kafka.clone(),
+        config: config.schemas.clone(),
+        metrics: metrics.clone(),
+        view,
+        queue,
+        latch: ctx.ready.latch("schemas"),
+    };
+    (store, log, metrics)
+}
+
+impl Store {
+    /// What is known now.
+    ///
+    /// # Errors
+    /// Before the log was read to its end once.
+    pub fn state(&self) -> Result<Arc<State>, RegistryError> {
+        let view = self.view.borrow();
+        if view.is_loaded {
+            Ok(view.state.clone())
+        } else {
+            Err(RegistryError::NotLoaded(self.topic.to_string()))
+        }
+    }
+
+    /// Makes a change. One that is refused, or that the log says already, never touches Kafka.
+    ///
+    /// # Errors
+    /// Why it is refused, or why it may not have been written.
+    pub async fn change(&self, change: Change) -> Result<Outcome, RegistryError> {
+        let (records, outcome) = self.state()?.plan(&change)?;
+        if records.is_empty() {
+            return Ok(outcome);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Write { change, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => RegistryError::QueueFull(self.queue.max_capacity()),
+            mpsc::error::TrySendError::Closed(_) => RegistryError::Stopping,
+        })?;
+        match tokio::time::timeout(self.write_timeout, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(RegistryError::Stopping)),
+            Err(_) => Err(RegistryError::WriteTimedOut(self.write_timeout.as_secs())),
+        }
+    }
+}
+
+impl Log {
+    /// Reads and writes the log until every store is dropped, or a stop is requested while Kafka is away.
+    ///
+    /// # Errors
+    /// When the topic is not fit to hold schemas, or the reader died.
+    pub async fn follow(self, stop: Stop) -> anyhow::Result<()> {
+        if !self.ensure_topic(&stop).await? {
+            return Ok(());
+        }
+        // The reader outlives the request to stop: the last writes are answered when they were read back.
+        let reader_stop = Stop::new();
+        let seen = self.view.subscribe();
+        let handler = reader::LogReader::new(self.view, self.metrics.clone(), self.latch);
+        let (kafka, config, stops) = (self.kafka.clone(), self.config.clone(), reader_stop.clone());
+        let spawned = tokio::task::spawn_blocking(move || handler.spawn(&kafka, &config, stops));
+        let reader = spawned.await.context("start of the reader")??;
+        let writer = writer::Writer {
+            kafka: self.kafka,
+            config: Arc::new(self.config),
+            metrics: self.metrics,
+            queue: self.queue,
+            view: seen,
+            scanned: writer::Scanned::default(),
+            stop,
+        };
+        let died = async {
+            reader.joined().await;
+        };
+        tokio::select! {
+            () = writer.run() => {}
+            () = died => anyhow::bail!("the thread that reads the schemas has died"),
+        }
+        reader_stop.request();
+        Ok(())
+    }
+
+    /// Waits for Kafka for as long as it takes. False when a stop came first.
+    async fn ensure_topic(&self, stop: &Stop) -> anyhow::Result<bool> {
+        let admin = Admin::new(&self.kafka, &self.config.transactional_id).context("Kafka settings")?;
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        loop {
+            let problem = tokio::select! {
+                () = stop.requested() => return Ok(false),
+                result = topic::ensure(&admin, &self.kafka, &self.config) => match result {
+                    Ok(()) => return Ok(true),
+                    Err(TopicError::Kafka(error)) => error,
+                    Err(unfit) => return Err(unfit.into()),
+                },
+            };
+            let wait = backoff.next();
+            tracing::warn!(error = %problem, brokers = self.kafka.bootstrap_servers(), ?wait, "Kafka is not reachable");
+            tokio::select! {
+                () = stop.requested() => return Ok(false),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+}

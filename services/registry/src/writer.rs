@@ -1,0 +1,221 @@
+//! The one task that writes the log, in transactions; see [`crate::store`] for the rules it keeps.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use efd_kafka::KafkaConfig;
+use efd_service::{Backoff, Stop};
+use rdkafka::error::KafkaError;
+use tokio::sync::{mpsc, watch};
+
+use crate::change::{Change, Outcome};
+use crate::config::SchemasConfig;
+use crate::error::RegistryError;
+use crate::log::{self, Encoded, Record};
+use crate::metrics::Metrics;
+use crate::state::State;
+use crate::store::{RETRY, View, Write};
+use crate::transaction::{self, Transactions};
+
+pub(crate) use crate::transaction::Scanned;
+
+/// Takes changes from the queue and writes them.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) config: Arc<SchemasConfig>,
+    pub(crate) metrics: Metrics,
+    pub(crate) queue: mpsc::Receiver<Write>,
+    pub(crate) view: watch::Receiver<View>,
+    pub(crate) scanned: Scanned,
+    pub(crate) stop: Stop,
+}
+
+type Answer = Result<Outcome, RegistryError>;
+
+/// Why serving ended.
+enum End {
+    /// Nobody is left who could ask.
+    Closed,
+    /// A transaction failed; the producer must not be used again.
+    Failed,
+}
+
+impl Writer {
+    /// Runs until nobody can send changes any more, or a stop is requested while Kafka is away.
+    pub(crate) async fn run(mut self) {
+        while let Some(transactions) = self.take_over().await {
+            self.metrics.writer(true);
+            let end = self.serve(&transactions).await;
+            self.metrics.writer(false);
+            // To drop a producer takes up to a second.
+            drop(tokio::task::spawn_blocking(move || drop(transactions)));
+            if matches!(end, End::Closed) {
+                return;
+            }
+        }
+    }
+
+    /// Becomes the writer, however long it takes; none when a stop came first.
+    async fn take_over(&mut self) -> Option<Arc<Transactions>> {
+        let stop = self.stop.clone();
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        loop {
+            let result = tokio::select! {
+                () = stop.requested() => return None,
+                result = self.try_take_over() => result,
+            };
+            let wait = backoff.next();
+            match result {
+                Ok(transactions) => return Some(transactions),
+                Err(error) => tracing::warn!(%error, ?wait, "schemas cannot be written"),
+            }
+            tokio::select! {
+                () = stop.requested() => return None,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn try_take_over(&mut self) -> Result<Arc<Transactions>, RegistryError> {
+        if self.view.wait_for(|view| view.is_loaded).await.is_err() {
+            return Err(RegistryError::Stopping);
+        }
+        let (kafka, config, scanned) = (self.kafka.clone(), self.config.clone(), self.scanned);
+        let (transactions, scanned) = blocking(move || {
+            let transactions = Transactions::open(&kafka, &config)?;
+            Ok((transactions, transaction::scan(&kafka, &config, scanned)?))
+        })
+        .await?;
+        self.scanned = scanned;
+        let max_id = self.view.borrow().state.max_id().max(scanned.max_id);
+        let transactions = Arc::new(transactions);
+        let (noop, producer) = (log::encode(&Record::Noop { max_id: Some(max_id) }), transactions.clone());
+        let offset = blocking(move || producer.write(&[noop])).await?;
+        self.read_back(offset).await?;
+        tracing::info!(offset, max_id, "writing the schemas");
+        Ok(transactions)
+    }
+
+    async fn serve(&mut self, transactions: &Arc<Transactions>) -> End {
+        while let Some(first) = self.queue.recv().await {
+            let group = self.gather(first);
+            if !self.write_group(transactions, group).await {
+                return End::Failed;
+            }
+        }
+        End::Closed
+    }
+
+    /// The changes that wait by now, without those whose client has given up.
+    fn gather(&mut self, first: Write) -> Vec<Write> {
+        let mut group = vec![first];
+        while group.len() < self.config.write_group
+            && let Ok(next) = self.queue.try_recv()
+        {
+            group.push(next);
+        }
+        group.retain(|write| !write.reply.is_closed());
+        group
+    }
+
+    /// Writes a group and answers it; false when the transaction failed.
+    async fn write_group(&self, transactions: &Arc<Transactions>, group: Vec<Write>) -> bool {
+        let (changes, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|write| (write.change, write.reply)).unzip();
+        let state = self.view.borrow().state.clone();
+        let (producer, longest) = (transactions.clone(), self.config.max_schema_bytes.as_u64());
+        let planned = tokio::task::spawn_blocking(move || {
+            let plan = plan_group(&state, &changes, longest);
+            let started = Instant::now();
+            let written = (!plan.records.is_empty()).then(|| producer.write(&plan.records));
+            (plan.answers, written, started)
+        });
+        let Ok((answers, written, started)) = planned.await else { return false };
+        let result = match written {
+            None => Ok(()),
+            Some(written) => self.confirm(written, started).await,
+        };
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Whoever no longer waits for the answer needs none.
+            let _ = reply.send(result.clone().and(answer));
+        }
+        result.is_ok()
+    }
+
+    async fn confirm(&self, written: Result<i64, KafkaError>, started: Instant) -> Result<(), RegistryError> {
+        let result = match written {
+            Ok(offset) => self.read_back(offset).await,
+            Err(error) => Err(failure(&error)),
+        };
+        self.metrics.write(result.is_ok(), started.elapsed().as_secs_f64());
+        if let Err(error) = &result {
+            tracing::warn!(%error, "schemas not written");
+        }
+        result
+    }
+
+    /// Waits until the reader has applied the record at `offset`.
+    async fn read_back(&self, offset: i64) -> Result<(), RegistryError> {
+        let mut view = self.view.clone();
+        let timeout = self.config.write_timeout;
+        let seen = tokio::time::timeout(timeout, view.wait_for(|view| view.next_offset > offset)).await;
+        match seen {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(RegistryError::Stopping),
+            Err(_) => Err(RegistryError::WriteTimedOut(timeout.as_secs())),
+        }
+    }
+}
+
+/// Records of a group, and the answer to each change if they are written.
+struct GroupPlan {
+    records: Vec<Encoded>,
+    answers: Vec<Answer>,
+}
+
+/// Plans each change on top of those before it. All answers hold only if the whole group is written, refusals too:
+/// they may be due to a change before.
+fn plan_group(state: &State, changes: &[Change], longest: u64) -> GroupPlan {
+    let mut draft = state.clone();
+    let mut plan = GroupPlan { records: Vec::new(), answers: Vec::new() };
+    for change in changes {
+        let answer = draft.plan(change).and_then(|(records, outcome)| {
+            let encoded: Vec<Encoded> = records.iter().map(log::encode).collect();
+            check_length(&encoded, longest)?;
+            for record in &records {
+                // A plan never gives an id to a second schema, which is all that could be refused.
+                let _ = draft.apply(record);
+            }
+            plan.records.extend(encoded);
+            Ok(outcome)
+        });
+        plan.answers.push(answer);
+    }
+    plan
+}
+
+fn check_length(records: &[Encoded], longest: u64) -> Result<(), RegistryError> {
+    let length = |(key, value): &Encoded| (key.len() + value.as_ref().map_or(0, Vec::len)) as u64;
+    if records.iter().any(|record| length(record) > longest) {
+        return Err(RegistryError::TooLarge(longest));
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, RegistryError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result.map_err(|error| failure(&error)),
+        Err(_) => Err(RegistryError::Stopping),
+    }
+}
+
+fn failure(error: &KafkaError) -> RegistryError {
+    RegistryError::WriteFailed(error.to_string())
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -1,0 +1,286 @@
+//! Settings of the sink.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use efd_kafka::KafkaConfig;
+use efd_schema::RegistryConfig;
+use efd_service::{ConfigError, Env, ServiceConfig, Settings};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Limits;
+use crate::destination::DestinationConfig;
+
+/// Settings of the service, one YAML file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Logs, admin port, traces, grace period.
+    pub service: ServiceConfig,
+    /// Name of the worker: all replicas with this name share one consumer group and thereby the partitions. Default `main`.
+    pub worker: String,
+    /// The group is `<group_prefix>-<worker>`, for further destinations `<group_prefix>-<worker>-<destination>`. Default `efd-sink`.
+    pub group_prefix: String,
+    /// SAL components whose topics the worker owns, by exact name; topics that appear later are found.
+    pub components: Vec<String>,
+    /// Kafka topics that the worker owns besides, by exact name.
+    pub topics: Vec<String>,
+    /// The `<subname>` of `lsst.<subname>.<Component>.<sal_name>`. Default `sal`, or `LSST_TOPIC_SUBNAME`.
+    pub topic_subname: Option<String>,
+    /// Where Kafka is.
+    pub kafka: KafkaConfig,
+    /// Where the schema registry is.
+    pub registry: RegistryConfig,
+    /// Where points are written; each destination is a pipeline of its own. At least one.
+    pub destinations: Vec<DestinationConfig>,
+    /// When a batch is handed to the writer.
+    pub batch: BatchConfig,
+    /// Writes to a destination at the same time. Default 2.
+    pub max_in_flight_writes: usize,
+    /// Batches that wait for the writer; when they are full, partitions are paused. Default 2.
+    pub queue_batches: usize,
+    /// Wait between two tries of a write, a look-up or a dead letter.
+    pub retry: RetryConfig,
+    /// For so long a schema id that a reachable registry does not know is asked for again. Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub schema_wait: Duration,
+    /// For so long after that, its records are dead-lettered without asking again. Default 5 min.
+    #[serde(with = "humantime_serde")]
+    pub unknown_schema_ttl: Duration,
+    /// Schema ids kept, unknown ones included. Default 20,000; SAL has about 3,200.
+    pub plan_cache: usize,
+    /// Wait between two commits of the offsets that may be committed. Default 500 ms.
+    #[serde(with = "humantime_serde")]
+    pub commit_interval: Duration,
+    /// Time within which a new topic is found (librdkafka `topic.metadata.refresh.interval.ms`). Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub metadata_refresh: Duration,
+    /// Records that librdkafka reads ahead (`queued.max.messages.kbytes`). Default 16 MiB.
+    pub read_ahead: ByteSize,
+    /// How dead-letter topics are made.
+    pub dead_letters: DeadLetterConfig,
+}
+
+/// A batch is handed on at the first of these limits.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchConfig {
+    /// Records. Default 5000.
+    pub points: usize,
+    /// Fields of all points. Default 250,000.
+    pub values: usize,
+    /// Bytes of line protocol. Default 4 MiB.
+    pub bytes: ByteSize,
+    /// Time since its first record. Default 20 ms.
+    #[serde(with = "humantime_serde")]
+    pub age: Duration,
+}
+
+/// Back-off between tries, which go on for ever: doubling from `min` to `max`, with jitter.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryConfig {
+    /// Shortest wait. Default 100 ms.
+    #[serde(with = "humantime_serde")]
+    pub min: Duration,
+    /// Longest wait. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub max: Duration,
+}
+
+/// Topics `<topic>.dlq` are created when their first record comes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadLetterConfig {
+    /// Replicas of each; -1 leaves it to the broker. Default -1.
+    pub replication_factor: i32,
+    /// Largest record that can be dead-lettered (`message.max.bytes` of the producer). Default 64 MiB.
+    pub max_record_bytes: ByteSize,
+}
+
+impl Config {
+    /// The `<subname>` in the names of topics.
+    pub fn topic_subname(&self) -> &str {
+        self.topic_subname.as_deref().unwrap_or("sal")
+    }
+
+    /// The consumer group of a destination, by its place in the list.
+    pub fn group(&self, destination: usize) -> String {
+        let group = format!("{}-{}", self.group_prefix, self.worker);
+        match self.destinations.get(destination) {
+            Some(further) if destination > 0 => format!("{group}-{}", further.name),
+            _ => group,
+        }
+    }
+
+    /// What the consumers subscribe to: an anchored expression for each component, and exact names. A name of a topic that ends in
+    /// `.dlq` has five parts and fits no expression.
+    pub fn subscription(&self) -> Vec<String> {
+        let subname = self.topic_subname();
+        let components =
+            self.components.iter().map(|component| format!(r"^lsst\.{subname}\.{component}\.[^.]+$"));
+        components.chain(self.topics.iter().cloned()).collect()
+    }
+
+    /// Limits of a batch.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            points: self.batch.points,
+            values: self.batch.values,
+            bytes: usize::try_from(self.batch.bytes.as_u64()).unwrap_or(usize::MAX),
+            age: self.batch.age,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            service: ServiceConfig::default(),
+            worker: "main".into(),
+            group_prefix: "efd-sink".into(),
+            components: Vec::new(),
+            topics: Vec::new(),
+            topic_subname: None,
+            kafka: KafkaConfig::default(),
+            registry: RegistryConfig::default(),
+            destinations: vec![DestinationConfig::default()],
+            batch: BatchConfig::default(),
+            max_in_flight_writes: 2,
+            queue_batches: 2,
+            retry: RetryConfig::default(),
+            schema_wait: Duration::from_secs(30),
+            unknown_schema_ttl: Duration::from_secs(300),
+            plan_cache: 20_000,
+            commit_interval: Duration::from_millis(500),
+            metadata_refresh: Duration::from_secs(5),
+            read_ahead: ByteSize::mib(16),
+            dead_letters: DeadLetterConfig::default(),
+        }
+    }
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { points: 5000, values: 250_000, bytes: ByteSize::mib(4), age: Duration::from_millis(20) }
+    }
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self { min: Duration::from_millis(100), max: Duration::from_secs(5) }
+    }
+}
+
+impl Default for DeadLetterConfig {
+    fn default() -> Self {
+        Self { replication_factor: -1, max_record_bytes: ByteSize::mib(64) }
+    }
+}
+
+impl Settings for Config {
+    const ADMIN_PORT: u16 = 9603;
+
+    fn service(&self) -> &ServiceConfig {
+        &self.service
+    }
+
+    fn service_mut(&mut self) -> &mut ServiceConfig {
+        &mut self.service
+    }
+
+    fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
+        self.kafka.overlay(env)?;
+        self.registry.overlay(env)?;
+        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
+        self.topic_subname = subname
+            .or(self.topic_subname.take())
+            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
+        for (index, destination) in self.destinations.iter_mut().enumerate() {
+            destination.overlay(env, index == 0)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let rules = [
+            (is_name(&self.worker), "worker", "must be letters, digits, _ or -"),
+            (is_name(&self.group_prefix), "group_prefix", "must be letters, digits, _ or -"),
+            (is_name(self.topic_subname()), "topic_subname", "must be letters, digits, _ or -"),
+            (
+                !(self.components.is_empty() && self.topics.is_empty()),
+                "components",
+                "and topics are both empty: name what the worker shall store",
+            ),
+            (!self.destinations.is_empty(), "destinations", "must have at least one entry"),
+            (self.batch.points > 0, "batch.points", "must be at least 1"),
+            (self.batch.values > 0, "batch.values", "must be at least 1"),
+            (SIZES.contains(&self.batch.bytes), "batch.bytes", "must be between 1KiB and 1GiB"),
+            (SIZES.contains(&self.read_ahead), "read_ahead", "must be between 1KiB and 1GiB"),
+            (
+                SIZES.contains(&self.dead_letters.max_record_bytes),
+                "dead_letters.max_record_bytes",
+                "must be between 1KiB and 1GiB",
+            ),
+            (
+                self.dead_letters.replication_factor == -1 || self.dead_letters.replication_factor > 0,
+                "dead_letters.replication_factor",
+                "must be -1 or at least 1",
+            ),
+            (self.max_in_flight_writes > 0, "max_in_flight_writes", "must be at least 1"),
+            (self.queue_batches > 0, "queue_batches", "must be at least 1"),
+            (self.plan_cache > 0, "plan_cache", "must be at least 1"),
+            (!self.commit_interval.is_zero(), "commit_interval", "must be longer than 0"),
+            (self.metadata_refresh.as_millis() > 0, "metadata_refresh", "must be at least 1ms"),
+            (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
+            (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
+        ];
+        for (holds, setting, problem) in rules {
+            if !holds {
+                return Err(ConfigError::invalid(setting, problem));
+            }
+        }
+        check_owned(&self.components, &self.topics)?;
+        let mut names = HashSet::new();
+        for (index, destination) in self.destinations.iter().enumerate() {
+            destination.check(&format!("destinations[{index}]"))?;
+            if !names.insert(&destination.name) {
+                return Err(ConfigError::invalid("destinations", format!("has {} twice", destination.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+const SIZES: std::ops::RangeInclusive<ByteSize> = ByteSize::kib(1)..=ByteSize::gib(1);
+
+fn check_owned(components: &[String], topics: &[String]) -> Result<(), ConfigError> {
+    for component in components {
+        if !component.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || component.is_empty() {
+            let problem = format!("has {component:?}, which is not the name of a SAL component");
+            return Err(ConfigError::invalid("components", problem));
+        }
+    }
+    for topic in topics {
+        let is_topic = is_name(&topic.replace('.', "-")) && !topic.starts_with('.') && topic.len() <= 249;
+        if !is_topic {
+            let problem = format!("has {topic:?}, which is not the name of a Kafka topic");
+            return Err(ConfigError::invalid("topics", problem));
+        }
+        if topic.ends_with(".dlq") {
+            let problem = format!("has {topic}: dead letters are not stored, redrive them into their topic");
+            return Err(ConfigError::invalid("topics", problem));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the text can be part of a group, a topic and a label.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

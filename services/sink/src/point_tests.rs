@@ -1,0 +1,242 @@
+//! Golden records with the line each gives, and random ones with apache-avro as the oracle.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use apache_avro::types::Value;
+use apache_avro::{Schema, to_avro_datum};
+use efd_schema::{RecordSchema, avro, wire};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+fn plan(text: &str) -> Plan {
+    Plan::compile(1, &RecordSchema::parse(text).unwrap()).unwrap()
+}
+
+fn line(plan: &Plan, body: &[u8]) -> Result<String, PointError> {
+    let mut out = Vec::new();
+    let point = append(plan, body, &mut out)?;
+    assert!(point.values > 0);
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn golden() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "avsc"));
+    files.sort();
+    files
+}
+
+fn read(schema: &Path, extension: &str) -> String {
+    std::fs::read_to_string(schema.with_extension(extension)).unwrap()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+#[test]
+fn every_golden_record_gives_its_line() {
+    let files = golden();
+    assert!(files.len() >= 8);
+    for file in files {
+        let bytes = unhex(&read(&file, "hex"));
+        let (_, body) = wire::split(&bytes).unwrap();
+        let made = line(&plan(&read(&file, "avsc")), body).unwrap();
+        assert_eq!(made, read(&file, "lp"), "{}", file.display());
+    }
+}
+
+#[test]
+fn a_record_cut_anywhere_is_an_error_and_leaves_nothing_behind() {
+    for file in golden() {
+        let plan = plan(&read(&file, "avsc"));
+        let bytes = unhex(&read(&file, "hex"));
+        let (_, body) = wire::split(&bytes).unwrap();
+        let mut out = b"before".to_vec();
+        for end in 0..body.len() {
+            assert!(append(&plan, &body[..end], &mut out).is_err(), "{} cut at {end}", file.display());
+            assert_eq!(out, b"before");
+        }
+        let longer = [body, &[0]].concat();
+        assert_eq!(append(&plan, &longer, &mut out), Err(PointError::Trailing(1)));
+    }
+}
+
+#[test]
+fn random_bytes_never_panic() {
+    let mut random = SmallRng::seed_from_u64(1);
+    for file in golden() {
+        let plan = plan(&read(&file, "avsc"));
+        for _ in 0..2000 {
+            let body: Vec<u8> = (0..random.random_range(0..200)).map(|_| random.random()).collect();
+            let _ = append(&plan, &body, &mut Vec::new());
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_body_is_told() {
+    let text = r#"{"type":"record","name":"t","fields":[{"name":"private_efdStamp","type":"double"},
+        {"name":"u","type":["null","int"]},{"name":"e","type":{"type":"enum","name":"e","symbols":["A"]}}]}"#;
+    let plan = plan(text);
+    let body = |seconds: f64, branch: i64, symbol: i64| {
+        let mut body = Vec::new();
+        avro::put_double(&mut body, seconds);
+        avro::put_long(&mut body, branch);
+        avro::put_long(&mut body, symbol);
+        body
+    };
+    assert_eq!(line(&plan, &body(1.0, 0, 0)).unwrap(), "t private_efdStamp=1,e=\"A\" 1000000000\n");
+    assert_eq!(line(&plan, &body(1.0, 2, 0)), Err(PointError::Branch(2)));
+    assert_eq!(line(&plan, &body(1.0, 0, 1)), Err(PointError::Symbol(1)));
+    assert_eq!(line(&plan, &body(1.0, 0, -1)), Err(PointError::Symbol(-1)));
+    assert_eq!(line(&plan, &body(f64::NAN, 0, 0)), Err(PointError::Time(TimeError::Missing)));
+    assert_eq!(line(&plan, &body(1e12, 0, 0)), Err(PointError::Time(TimeError::OutOfRange)));
+}
+
+#[test]
+fn a_false_count_cannot_fill_the_memory() {
+    let text = r#"{"type":"record","name":"t","fields":[{"name":"private_efdStamp","type":"double"},
+        {"name":"b","type":{"type":"array","items":"boolean"}}]}"#;
+    let plan = plan(text);
+    let mut body = Vec::new();
+    avro::put_double(&mut body, 1.0);
+    avro::put_long(&mut body, i64::MAX);
+    assert_eq!(line(&plan, &body), Err(PointError::Avro(AvroError::Truncated)));
+    body.truncate(8);
+    avro::put_long(&mut body, 4 << 20);
+    body.resize(body.len() + (4 << 20), 0);
+    assert_eq!(line(&plan, &body), Err(PointError::TooLong));
+}
+
+#[test]
+fn a_key_longer_than_the_fast_copy_is_whole() {
+    let name = "x".repeat(100);
+    let text = format!(
+        r#"{{"type":"record","name":"t","fields":[{{"name":"private_efdStamp","type":"double"}},{{"name":"{name}","type":"int"}}]}}"#
+    );
+    let mut body = Vec::new();
+    avro::put_double(&mut body, 1.0);
+    avro::put_int(&mut body, 3);
+    assert_eq!(line(&plan(&text), &body).unwrap(), format!("t private_efdStamp=1,{name}=3i 1000000000\n"));
+}
+
+/// One random field: its schema, its value, and the fields of the point it gives.
+fn random_field(name: &str, random: &mut SmallRng) -> (String, Value, Vec<(String, String)>) {
+    let types = ["boolean", "int", "long", "float", "double", "string"];
+    let ty = types[random.random_range(0..types.len())];
+    let mut scalar = |field: String| {
+        let value = random_value(ty, random);
+        let text = field_text(&value).map(|text| (field, text));
+        (value, text)
+    };
+    let (value, fields): (Value, Vec<_>) = match name.len() % 2 {
+        0 => {
+            let (value, text) = scalar(name.to_owned());
+            (value, text.into_iter().collect())
+        }
+        _ => {
+            let items: Vec<_> = (0..name.len()).map(|index| scalar(format!("{name}{index}"))).collect();
+            let (values, texts): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+            (Value::Array(values), texts.into_iter().flatten().collect())
+        }
+    };
+    let ty = if name.len().is_multiple_of(2) {
+        format!(r#""{ty}""#)
+    } else {
+        format!(r#"{{"type":"array","items":"{ty}"}}"#)
+    };
+    match random.random_range(0..4) {
+        0 => (format!(r#"["null",{ty}]"#), Value::Union(1, Box::new(value)), fields),
+        1 => (format!(r#"[{ty},"null"]"#), Value::Union(0, Box::new(value)), fields),
+        2 => (format!(r#"[{ty},"null"]"#), Value::Union(1, Box::new(Value::Null)), vec![]),
+        _ => (ty, value, fields),
+    }
+}
+
+fn random_value(ty: &str, random: &mut SmallRng) -> Value {
+    match ty {
+        "boolean" => Value::Boolean(random.random()),
+        "int" => Value::Int(random.random::<i32>() >> random.random_range(0..32)),
+        "long" => Value::Long(random.random::<i64>() >> random.random_range(0..64)),
+        "float" => Value::Float(f32::from_bits(random.random())),
+        "double" => Value::Double(f64::from_bits(random.random())),
+        _ => Value::String((0..random.random_range(0..9)).map(|_| random.random_range(' '..'\u{ff}')).collect()),
+    }
+}
+
+/// A value in the form of [`parse_fields`]; none where it is left out.
+fn field_text(value: &Value) -> Option<String> {
+    let float = |value: f64| value.is_finite().then(|| format!("float {:?}", value.to_bits()));
+    match value {
+        Value::Boolean(value) => Some(format!("boolean {value}")),
+        Value::Int(value) => Some(format!("integer {value}")),
+        Value::Long(value) => Some(format!("integer {value}")),
+        Value::Float(value) => float(f64::from(*value)),
+        Value::Double(value) => float(*value),
+        Value::String(value) => Some(format!("string {value}")),
+        other => panic!("{other:?} is no scalar"),
+    }
+}
+
+/// The fields of a line with their types, by a reader of its own: field by field, quotes and backslashes undone.
+fn parse_fields(line: &str) -> BTreeMap<String, String> {
+    let (_, mut rest) = line.split_once(' ').unwrap();
+    let mut fields = BTreeMap::new();
+    loop {
+        let (name, after) = rest.split_once('=').unwrap();
+        let (value, after) = if let Some(text) = after.strip_prefix('"') {
+            let (mut value, mut chars) = (String::from("string "), text.chars());
+            loop {
+                match chars.next().unwrap() {
+                    '\\' => value.push(chars.next().unwrap()),
+                    '"' => break (value, chars.as_str()),
+                    other => value.push(other),
+                }
+            }
+        } else {
+            let (text, _) = after.split_once([',', ' ']).unwrap();
+            let value = match text {
+                "true" | "false" => format!("boolean {text}"),
+                _ if text.ends_with('i') => format!("integer {}", text.trim_end_matches('i')),
+                _ => format!("float {:?}", text.parse::<f64>().unwrap().to_bits()),
+            };
+            (value, &after[text.len()..])
+        };
+        assert!(fields.insert(name.to_owned(), value).is_none(), "{name} twice");
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return fields,
+        }
+    }
+}
+
+#[test]
+fn random_records_have_the_fields_that_apache_avro_encoded() {
+    let mut random = SmallRng::seed_from_u64(7);
+    for round in 0..300 {
+        let names: Vec<String> =
+            (0..random.random_range(1..20)).map(|n| format!("f{}", "_".repeat(n))).collect();
+        let mut fields = vec![r#"{"name":"private_efdStamp","type":"double"}"#.to_owned()];
+        let mut values = vec![("private_efdStamp".to_owned(), Value::Double(f64::from(round)))];
+        let mut expected =
+            BTreeMap::from([("private_efdStamp".to_owned(), field_text(&values[0].1).unwrap())]);
+        for name in names {
+            let (ty, value, texts) = random_field(&name, &mut random);
+            fields.push(format!(r#"{{"name":"{name}","type":{ty}}}"#));
+            values.push((name, value));
+            expected.extend(texts);
+        }
+        let text = format!(r#"{{"type":"record","name":"r","fields":[{}]}}"#, fields.join(","));
+        let body = to_avro_datum(&Schema::parse_str(&text).unwrap(), Value::Record(values)).unwrap();
+        let line = line(&plan(&text), &body).unwrap();
+        assert_eq!(parse_fields(&line), expected, "{text}");
+        assert!(line.ends_with(&format!(" {}\n", i64::from(round) * 1_000_000_000)));
+    }
+}
