@@ -83,10 +83,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failure(&error.into(), 1),
     };
-    match runtime.block_on(run(line, config)) {
-        Ok(code) => code,
-        Err(error) => failure(&error, 1),
-    }
+    let outcome = runtime.block_on(run(line, config));
+    // After an interrupted demo its services may still run; they end with the process.
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| failure(&error, 1))
 }
 
 async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {

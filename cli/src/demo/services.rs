@@ -78,13 +78,15 @@ impl Services {
 async fn start<C, F, Fut>(name: &'static str, files: &Files, env: &Env, run: F) -> anyhow::Result<Running>
 where
     C: Settings,
-    F: FnOnce(C, Context) -> Fut,
-    Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
+    F: FnOnce(C, Context) -> Fut + Send + 'static,
+    Fut: Future<Output = anyhow::Result<()>>,
 {
     let config: C = efd_service::load(Some(&files.path(name)), env)?;
     let admin = config.service().admin.context("the demo's files name an admin port")?;
     let instance = Instance::start(name, admin)?;
-    let task = tokio::spawn(run(config, instance.context()));
+    // On a thread of its own, as in its own process: `run` need not be movable between threads.
+    let (runtime, context) = (tokio::runtime::Handle::current(), instance.context());
+    let task = tokio::task::spawn_blocking(move || runtime.block_on(run(config, context)));
     let mut running = Running { name, instance, task };
     ready(&mut running).await?;
     Ok(running)

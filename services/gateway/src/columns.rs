@@ -1,9 +1,7 @@
 //! Rows become columns (pure).
 
 use efd_proto::query::v1::column::Values as ColumnValues;
-use efd_proto::query::v1::{
-    Booleans, Column, Doubles, FieldType, Longs, QueryRangeBatch, Strings,
-};
+use efd_proto::query::v1::{Booleans, Column, Doubles, FieldType, Longs, QueryRangeBatch, Strings};
 use thiserror::Error;
 
 use crate::layout::FieldLayout;

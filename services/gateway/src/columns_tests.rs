@@ -35,7 +35,8 @@ fn columns_follow_the_schema_whatever_the_numbers_look_like() {
     let batch =
         build(&fields, &[r#"[10,1,2,true,"x"]"#, r#"[20,0.5,9007199254740993,false,"\u00e9"]"#]).unwrap();
     assert_eq!(batch.times, [10, 20]);
-    let values: Vec<_> = batch.columns.into_iter().map(|column| (column.values.unwrap(), column.validity)).collect();
+    let values: Vec<_> =
+        batch.columns.into_iter().map(|column| (column.values.unwrap(), column.validity)).collect();
     let complete = Vec::new();
     let expected = [
         (ColumnValues::Doubles(Doubles { values: vec![1.0, 0.5] }), complete.clone()),

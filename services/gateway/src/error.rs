@@ -32,7 +32,9 @@ pub enum QueryError {
         source: SchemaError,
     },
     /// What InfluxDB holds is not what the schema says.
-    #[error("field {field} of topic {topic}: InfluxDB holds {found} where the latest schema says {expected}; ask without this field")]
+    #[error(
+        "field {field} of topic {topic}: InfluxDB holds {found} where the latest schema says {expected}; ask without this field"
+    )]
     Misfit {
         /// The topic.
         topic: String,
@@ -105,7 +107,10 @@ fn refusal_code(message: &str) -> Code {
         Code::FailedPrecondition
     } else if says("query-timeout limit exceeded") || says("timeout") {
         Code::DeadlineExceeded
-    } else if says("limit exceeded") || says("limit exceed:") || says("max-select-") || says("max-concurrent-queries")
+    } else if says("limit exceeded")
+        || says("limit exceed:")
+        || says("max-select-")
+        || says("max-concurrent-queries")
     {
         Code::ResourceExhausted
     } else if says("query interrupted") || says("killed") || says("shutdown") {

@@ -27,7 +27,9 @@ const MAX_NAME: usize = 1024 * 1024;
 #[derive(Debug, Clone, Error)]
 pub enum InfluxDbError {
     /// No answer.
-    #[error("InfluxDB at {url} cannot be reached: {reason}; check that it runs, and the gateway's setting influxdb.url")]
+    #[error(
+        "InfluxDB at {url} cannot be reached: {reason}; check that it runs, and the gateway's setting influxdb.url"
+    )]
     Unreachable {
         /// Address.
         url: String,
@@ -35,7 +37,9 @@ pub enum InfluxDbError {
         reason: String,
     },
     /// It does not let the gateway in.
-    #[error("InfluxDB at {url} refuses the gateway's credentials: {message}; check EFD_INFLUXDB_USERNAME and EFD_INFLUXDB_PASSWORD, or EFD_INFLUXDB_TOKEN")]
+    #[error(
+        "InfluxDB at {url} refuses the gateway's credentials: {message}; check EFD_INFLUXDB_USERNAME and EFD_INFLUXDB_PASSWORD, or EFD_INFLUXDB_TOKEN"
+    )]
     Credentials {
         /// Address.
         url: String,
@@ -175,10 +179,13 @@ impl InfluxDb {
         match error {
             ResponseError::Refused(message) => InfluxDbError::Refused { url, message },
             ResponseError::Ended => InfluxDbError::BrokenOff { url, reason: error.to_string() },
-            ResponseError::Malformed(_) | ResponseError::TooLong(_) => {
-                InfluxDbError::Malformed { url, reason: error.to_string() }
-            }
+            ResponseError::Malformed(_) | ResponseError::TooLong(_) => self.malformed(error.to_string()),
         }
+    }
+
+    /// An answer that is not what was asked for.
+    pub fn malformed(&self, reason: String) -> InfluxDbError {
+        InfluxDbError::Malformed { url: self.url().to_owned(), reason }
     }
 
     /// The first column of the answer to a statement that lists names.
@@ -229,7 +236,9 @@ impl InfluxDb {
         let message = format!("{} ({status})", error_text(body));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => InfluxDbError::Credentials { url, message },
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => InfluxDbError::Busy { url, message },
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+                InfluxDbError::Busy { url, message }
+            }
             _ if status.is_server_error() => InfluxDbError::Busy { url, message },
             _ => InfluxDbError::Refused { url, message },
         }

@@ -88,7 +88,10 @@ impl Layout {
                 }
                 self.fields.iter().find(|layout| layout.field.name == *name).cloned().ok_or_else(|| {
                     let known = self.fields().map(|field| field.name.as_str());
-                    QueryError::InvalidArgument(format!("topic {topic} has no field {name}{}", near(name, known)))
+                    QueryError::InvalidArgument(format!(
+                        "topic {topic} has no field {name}{}",
+                        near(name, known)
+                    ))
                 })
             })
             .collect()

@@ -47,7 +47,10 @@ fn rows_come_out_whole_wherever_the_answer_is_cut() {
 fn an_answer_without_rows_is_only_an_end() {
     for size in [1, 7, 100] {
         assert_eq!(scan("{\"results\":[{\"statement_id\":0}]}\n", size).unwrap(), ["end"]);
-        assert_eq!(scan(r#"{"results":[{"series":[{"columns":["a","b"],"values":[]}]}]}"#, size).unwrap(), ["end"]);
+        assert_eq!(
+            scan(r#"{"results":[{"series":[{"columns":["a","b"],"values":[]}]}]}"#, size).unwrap(),
+            ["end"]
+        );
         assert!(scan("", 1).unwrap().is_empty());
     }
 }
@@ -92,7 +95,20 @@ fn memory_is_bounded_by_the_longest_row() {
 
 #[test]
 fn no_answer_makes_it_panic() {
-    for text in ["]", "}", "x", "[[[[1]]]]", "{]}", "\"", "{\"results\":1}", "{}}", "{[[[[1]]]]}", "<html>", "\\", "{\"a"] {
+    for text in [
+        "]",
+        "}",
+        "x",
+        "[[[[1]]]]",
+        "{]}",
+        "\"",
+        "{\"results\":1}",
+        "{}}",
+        "{[[[[1]]]]}",
+        "<html>",
+        "\\",
+        "{\"a",
+    ] {
         for size in 1..=text.len() {
             let _ = scan(text, size);
         }

@@ -163,7 +163,9 @@ fn whole(double: f64) -> Option<i64> {
 fn misfit(token: Token<'_>) -> ValueError {
     let shown = match token {
         Token::Plain(text) => text.chars().take(MAX_SHOWN).collect(),
-        Token::Text(quoted) => String::from_utf8_lossy(quoted.get(..MAX_SHOWN).unwrap_or(quoted)).into_owned(),
+        Token::Text(quoted) => {
+            String::from_utf8_lossy(quoted.get(..MAX_SHOWN).unwrap_or(quoted)).into_owned()
+        }
     };
     ValueError::Misfit(shown)
 }
@@ -182,7 +184,9 @@ mod tests {
 
     #[test]
     fn each_value_is_read_as_the_type_that_is_wanted() {
-        let mut row = RowReader::new(br#"[1700000000000000000,1,1e-7,-0.5,9007199254740993,true,"a\"b\n\u00e9",null,"]" ]"#);
+        let mut row = RowReader::new(
+            br#"[1700000000000000000,1,1e-7,-0.5,9007199254740993,true,"a\"b\n\u00e9",null,"]" ]"#,
+        );
         assert_eq!(row.long(), Ok(Some(1_700_000_000_000_000_000)));
         assert_eq!(row.double(), Ok(Some(1.0)));
         assert_eq!(row.double(), Ok(Some(1e-7)));

@@ -30,7 +30,9 @@ impl TimeRange {
     pub fn from_ns(start_ns: i64, end_ns: i64) -> Result<Self, QueryError> {
         if start_ns > end_ns {
             let seconds = start_ns.abs_diff(end_ns) / 1_000_000_000;
-            return Err(QueryError::InvalidArgument(format!("start is {seconds} s after end: exchange them")));
+            return Err(QueryError::InvalidArgument(format!(
+                "start is {seconds} s after end: exchange them"
+            )));
         }
         Ok(Self { start_ns, end_ns })
     }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::encode::EncodeError;
 use crate::sample::{Sample, SampleTopic};
 
+/// Memory that a record takes besides its bytes, here and in the Kafka client, roughly.
+const RECORD_OVERHEAD: usize = 256;
+
 /// A group of encoded records in the order of their samples.
 #[derive(Debug, Default)]
 pub struct EncodedBatch {
@@ -71,9 +74,9 @@ impl EncodedBatch {
         self.records.is_empty()
     }
 
-    /// Size of all records.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
+    /// Size of all records, with what belongs to them.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.records.len() * RECORD_OVERHEAD
     }
 
     fn view<'a>(&'a self, start: usize, record: &'a EncodedRecord) -> RecordView<'a> {

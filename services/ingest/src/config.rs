@@ -70,8 +70,9 @@ pub struct ProducerConfig {
     /// Time after which a batch is closed even if it is small. Default 20 ms.
     #[serde(with = "humantime_serde")]
     pub batch_age: Duration,
-    /// Closed batches that wait for their acknowledgement; more make the sources wait. Default 16.
-    pub in_flight_batches: usize,
+    /// Bound on the records that wait for their acknowledgement, kept so that they can be sent again; each counts with
+    /// its size and 256 bytes of what belongs to it. More make the sources wait. Default 32 MiB.
+    pub in_flight_bytes: ByteSize,
 }
 
 /// Back-off between tries: doubling from `min` to `max`, with jitter.
@@ -148,7 +149,7 @@ impl Default for ProducerConfig {
             batch_records: 2000,
             batch_bytes: ByteSize::mib(1),
             batch_age: Duration::from_millis(20),
-            in_flight_batches: 16,
+            in_flight_bytes: ByteSize::mib(32),
         }
     }
 }
@@ -214,7 +215,6 @@ impl Settings for Config {
             (self.concurrent_registrations > 0, "concurrent_registrations", "must be at least 1"),
             (self.queue_samples > 0, "queue_samples", "must be at least 1"),
             (self.producer.batch_records > 0, "producer.batch_records", "must be at least 1"),
-            (self.producer.in_flight_batches > 0, "producer.in_flight_batches", "must be at least 1"),
             (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
             (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
             (RATES.contains(&simulator.rate), "simulator.rate", "must be between 0.001 and 1000000"),
@@ -251,9 +251,10 @@ mod tests {
     fn the_sample_configuration_is_valid_and_says_the_defaults() {
         let config: Config = efd_service::parse(include_str!("../config.yaml"), "config.yaml").unwrap();
         config.check().unwrap();
-        let mut expected = Config::default();
-        expected.components = config.components.clone();
+        let mut expected = Config { components: config.components.clone(), ..Config::default() };
         expected.simulator.enabled = true;
+        expected.service.admin = Some(([0, 0, 0, 0], Config::ADMIN_PORT).into());
+        expected.registry.url = Some(expected.registry.url().to_owned());
         let text = |config: &Config| serde_json::to_value(config).unwrap();
         assert_eq!(text(&config), text(&expected));
     }

@@ -136,9 +136,10 @@ pub async fn register_schemas(
 ) -> Result<Vec<u32>, InitialiseError> {
     let total = topics(components).count();
     let mut ids = Vec::with_capacity(total);
-    let mut registered = stream::iter(topics(components))
-        .map(|topic| register(topic, &options.topic_subname, registry))
-        .buffered(options.concurrent_registrations.max(1));
+    // Futures do nothing before they are polled; a closure inside the stream would not be `Send` for every lifetime.
+    let calls: Vec<_> =
+        topics(components).map(|topic| register(topic, &options.topic_subname, registry)).collect();
+    let mut registered = stream::iter(calls).buffered(options.concurrent_registrations.max(1));
     while let Some(id) = registered.try_next().await? {
         ids.push(id);
         progress(Progress::SchemaRegistered { done: ids.len(), total });

@@ -36,6 +36,7 @@ pub struct Metrics {
     delivery_retries: Counter<u64>,
     delivery: Histogram<f64>,
     outstanding_records: Gauge<u64>,
+    in_flight: Gauge<u64>,
     queued_samples: Gauge<u64>,
 }
 
@@ -61,6 +62,11 @@ impl Metrics {
                 "efd_ingest_outstanding_records",
                 "Records taken and not yet acknowledged",
             ),
+            in_flight: meter
+                .u64_gauge("efd_ingest_in_flight")
+                .with_unit("By")
+                .with_description("Memory of the records that wait for Kafka")
+                .build(),
             queued_samples: gauge(
                 "efd_ingest_queued_samples",
                 "Samples between the sources and the producer",
@@ -74,7 +80,7 @@ impl Metrics {
             metrics.records_rejected.add(0, &[reason.label()]);
         }
         metrics.delivery_retries.add(0, &[]);
-        metrics.outstanding(0);
+        metrics.outstanding(0, 0);
         metrics.queued(0);
         metrics
     }
@@ -108,9 +114,10 @@ impl Metrics {
         self.delivery.record(after.as_secs_f64(), &[]);
     }
 
-    /// Records taken and not yet acknowledged.
-    pub(crate) fn outstanding(&self, records: u64) {
+    /// Records taken and not yet acknowledged, and the memory of those that wait for Kafka.
+    pub(crate) fn outstanding(&self, records: u64, in_flight_bytes: u64) {
         self.outstanding_records.record(records, &[]);
+        self.in_flight.record(in_flight_bytes, &[]);
     }
 
     /// Samples that wait in the queue.

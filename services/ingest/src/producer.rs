@@ -1,8 +1,8 @@
 //! Samples to Kafka, delivery awaited by the batch.
 //!
 //! Samples are encoded and handed to the Kafka client one by one, in the order in which they came; a batch is what is
-//! confirmed together. At most `in_flight_batches` wait for their acknowledgement; with more, no sample is taken, so
-//! the queue fills and the sources wait. No record is given up: the client itself retries what a broker may heal, for
+//! confirmed together. At most `in_flight_bytes` wait for their acknowledgement; with more, no sample is taken, so the
+//! queue fills and the sources wait. No record is given up: the client itself retries what a broker may heal, for
 //! ever and in order; what it reports as failed nevertheless is sent again from here, after everything behind it has
 //! settled. Only a sample that can never be delivered is dropped, with a warning and a count.
 //!
@@ -46,6 +46,7 @@ pub struct SampleProducer {
     tally: Tally,
     open: Option<OpenBatch>,
     in_flight: FuturesOrdered<Pin<Box<dyn Future<Output = Settled> + Send>>>,
+    in_flight_bytes: usize,
     /// Since when the oldest batch in flight is the oldest.
     waiting_since: Instant,
     /// What was last warned of, until Kafka acknowledges again.
@@ -87,6 +88,7 @@ impl SampleProducer {
             tally: Tally::new(account, metrics),
             open: None,
             in_flight: FuturesOrdered::new(),
+            in_flight_bytes: 0,
             waiting_since: Instant::now(),
             trouble: None,
         })
@@ -123,7 +125,7 @@ impl SampleProducer {
                 if self.send(&sample).await? {
                     self.close(samples.len());
                 }
-                while self.in_flight.len() > self.limits.in_flight_batches
+                while self.in_flight_bytes as u64 > self.limits.in_flight_bytes.as_u64()
                     && let Some(settled) = self.next_settled().await
                 {
                     self.settle(settled).await?;
@@ -172,17 +174,18 @@ impl SampleProducer {
                 }
             }
         }
-        let bytes = open.records.bytes() as u64;
-        Ok(open.records.len() >= self.limits.batch_records || bytes >= self.limits.batch_bytes.as_u64())
+        let size = open.records.size() as u64;
+        Ok(open.records.len() >= self.limits.batch_records || size >= self.limits.batch_bytes.as_u64())
     }
 
     /// Ends the open batch; its deliveries are awaited from now on.
     fn close(&mut self, queued: usize) {
         let Some(open) = self.open.take() else { return };
-        self.tally.batch_closed(queued);
         if self.in_flight.is_empty() {
             self.waiting_since = Instant::now();
         }
+        self.in_flight_bytes += open.records.size();
+        self.tally.batch_closed(queued, self.in_flight_bytes);
         self.in_flight.push_back(Box::pin(async move {
             let delivered = open.delivery.delivered().await;
             let outcome = open.refused.map_or(delivered, Err);
@@ -195,15 +198,18 @@ impl SampleProducer {
         if !self.in_flight.is_empty() && self.trouble.is_none() {
             let stalls_at = self.waiting_since + STALL;
             match tokio::time::timeout_at(stalls_at, self.in_flight.next()).await {
-                Ok(settled) => {
-                    self.waiting_since = Instant::now();
-                    return settled;
-                }
+                Ok(settled) => return self.landed(settled),
                 Err(_) => self.warn(format!("no acknowledgement for {} s", STALL.as_secs())),
             }
         }
         let settled = self.in_flight.next().await;
+        self.landed(settled)
+    }
+
+    fn landed(&mut self, settled: Option<Settled>) -> Option<Settled> {
         self.waiting_since = Instant::now();
+        let size = settled.as_ref().map_or(0, |batch| batch.records.size());
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(size);
         settled
     }
 
@@ -229,7 +235,7 @@ impl SampleProducer {
     }
 
     fn delivered(&mut self, batch: &Settled) {
-        self.tally.batch_delivered(&batch.records, batch.since.elapsed());
+        self.tally.batch_delivered(&batch.records, batch.since.elapsed(), self.in_flight_bytes);
         self.backoff.reset();
         if let Some(trouble) = self.trouble.take() {
             tracing::info!(trouble, "kafka acknowledges again");
@@ -273,7 +279,7 @@ impl SampleProducer {
         Ok(())
     }
 
-    async fn attempt(&self, records: impl Iterator<Item = RecordView<'_>>) -> KafkaResult<()> {
+    async fn attempt(&mut self, records: impl Iterator<Item = RecordView<'_>>) -> KafkaResult<()> {
         self.tally.retried();
         let mut delivery = self.producer.batch();
         let mut refused = None;

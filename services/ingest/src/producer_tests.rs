@@ -145,7 +145,11 @@ async fn a_sample_that_can_never_be_delivered_is_dropped_and_counted() {
 async fn without_a_broker_the_source_is_held_up_and_nothing_is_forgotten() {
     let mut rig = Rig::new();
     rig.cluster.broker_down(1).unwrap();
-    let limits = ProducerConfig { batch_records: 10, in_flight_batches: 2, ..ProducerConfig::default() };
+    let limits = ProducerConfig {
+        batch_records: 10,
+        in_flight_bytes: bytesize::ByteSize::kib(4),
+        ..ProducerConfig::default()
+    };
     let mut producer = rig.producer(&limits).await;
     let (sender, mut queue) = mpsc::channel(5);
     let source = async {
@@ -164,6 +168,6 @@ async fn without_a_broker_the_source_is_held_up_and_nothing_is_forgotten() {
     let account = producer.account();
     assert_eq!((account.produced(), account.delivered()), (sent, 0));
     assert_eq!(account.undelivered(), sent);
-    // Batches in flight, one more being filled, what was taken at once, and the queue.
-    assert!(sent <= 3 * 10 + TAKEN_AT_ONCE as u64 + 5, "{sent} samples were taken");
+    // In flight or being filled (256 bytes and more each), what was taken at once, and the queue.
+    assert!(sent <= 4096 / 256 + 10 + TAKEN_AT_ONCE as u64 + 5, "{sent} samples were taken");
 }

@@ -51,7 +51,7 @@ async fn after_a_long_hold_up_only_the_last_second_is_made_up_for() {
     assert_eq!(times.len(), 600, "the schedule goes on where it was");
     let gap = Duration::from_secs(600);
     let burst = times.iter().filter(|time| time.abs_diff(times[20]) < Duration::from_millis(50)).count();
-    assert!((9..=12).contains(&burst), "{burst} samples at once");
+    assert!((10..=14).contains(&burst), "{burst} samples at once, with those that waited");
     assert!(times[599] - times[0] > gap, "the rest keeps its pace");
 }
 

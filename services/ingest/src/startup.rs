@@ -32,11 +32,13 @@ pub async fn prepare(
         concurrent_registrations: config.concurrent_registrations,
     };
 
+    let mut wait = Wait { retry: config.retry, stop: &ctx.stop, server: config.kafka.bootstrap_servers() };
     let create = || create_topics(components, &options, &admin);
-    let Some(created) = patiently(config.retry, &ctx.stop, create).await? else { return Ok(None) };
+    let Some(created) = patiently(&wait, create).await? else { return Ok(None) };
     kafka_is_ready.release();
+    wait.server = registry.url();
     let register = || register_schemas(components, &options, &registry, |_| {});
-    let Some(ids) = patiently(config.retry, &ctx.stop, register).await? else { return Ok(None) };
+    let Some(ids) = patiently(&wait, register).await? else { return Ok(None) };
     registry_is_ready.release();
 
     let topics = sample_topics(components, &options.topic_subname, &ids);
@@ -44,24 +46,31 @@ pub async fn prepare(
     Ok(Some(topics))
 }
 
+/// How to wait, until when, and for whom.
+struct Wait<'a> {
+    retry: RetryConfig,
+    stop: &'a Stop,
+    /// Address, for the log.
+    server: &'a str,
+}
+
 /// Tries until it works, until it never will, or until the service is stopped (`None`). Speaks only when the reason
 /// changes, not at every try.
 async fn patiently<T>(
-    retry: RetryConfig,
-    stop: &Stop,
+    wait: &Wait<'_>,
     attempt: impl AsyncFn() -> Result<T, InitialiseError>,
 ) -> Result<Option<T>, InitialiseError> {
-    let mut backoff = Backoff::new(retry.min, retry.max);
+    let mut backoff = Backoff::new(wait.retry.min, wait.retry.max);
     let mut last_reason = String::new();
     loop {
         let outcome = tokio::select! {
-            () = stop.requested() => return Ok(None),
+            () = wait.stop.requested() => return Ok(None),
             outcome = attempt() => outcome,
         };
         let error = match outcome {
             Ok(value) => {
                 if !last_reason.is_empty() {
-                    tracing::info!(waited_for = last_reason, "reached, going on");
+                    tracing::info!(server = wait.server, "reached, going on");
                 }
                 return Ok(Some(value));
             }
@@ -70,11 +79,11 @@ async fn patiently<T>(
         };
         let reason = error.to_string();
         if reason != last_reason {
-            tracing::warn!(error = %reason, "not reachable yet, trying again until it is");
+            tracing::warn!(server = wait.server, error = %reason, "not reachable yet, trying again until it is");
             last_reason = reason;
         }
         tokio::select! {
-            () = stop.requested() => return Ok(None),
+            () = wait.stop.requested() => return Ok(None),
             () = tokio::time::sleep(backoff.next()) => {}
         }
     }
@@ -101,10 +110,13 @@ mod tests {
 
     use super::*;
 
-    const RETRY: RetryConfig = RetryConfig { min: Duration::from_millis(100), max: Duration::from_secs(5) };
+    fn wait(stop: &Stop) -> Wait<'_> {
+        let retry = RetryConfig { min: Duration::from_millis(100), max: Duration::from_secs(5) };
+        Wait { retry, stop, server: "nowhere" }
+    }
 
     fn failure(code: RDKafkaErrorCode) -> InitialiseError {
-        InitialiseError::Topics(KafkaError::AdminOp(code))
+        InitialiseError::Topics(KafkaError::Global(code))
     }
 
     #[tokio::test(start_paused = true)]
@@ -114,7 +126,7 @@ mod tests {
             tries.set(tries.get() + 1);
             if tries.get() < 20 { Err(failure(RDKafkaErrorCode::OperationTimedOut)) } else { Ok(7) }
         };
-        let outcome = patiently(RETRY, &Stop::default(), attempt).await;
+        let outcome = patiently(&wait(&Stop::default()), attempt).await;
         assert!(matches!(outcome, Ok(Some(7))));
         assert_eq!(tries.get(), 20);
     }
@@ -122,7 +134,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_not_tried_again() {
         let attempt = async || Err::<(), _>(failure(RDKafkaErrorCode::UnsupportedVersion));
-        assert!(patiently(RETRY, &Stop::default(), attempt).await.is_err());
+        assert!(patiently(&wait(&Stop::default()), attempt).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -132,6 +144,6 @@ mod tests {
             stop.request();
             Err::<(), _>(failure(RDKafkaErrorCode::OperationTimedOut))
         };
-        assert!(matches!(patiently(RETRY, &stop, attempt).await, Ok(None)));
+        assert!(matches!(patiently(&wait(&stop), attempt).await, Ok(None)));
     }
 }

@@ -53,8 +53,8 @@ impl Tally {
         }
     }
 
-    /// Kafka acknowledged a batch.
-    pub(crate) fn batch_delivered(&mut self, batch: &EncodedBatch, after: Duration) {
+    /// Kafka acknowledged a batch; so many bytes are still in flight.
+    pub(crate) fn batch_delivered(&mut self, batch: &EncodedBatch, after: Duration, in_flight_bytes: usize) {
         let mut delivered = Vec::new();
         for record in batch.iter() {
             add(&mut delivered, record.topic.component_id);
@@ -67,7 +67,7 @@ impl Tally {
         }
         self.outstanding = self.outstanding.saturating_sub(batch.len() as u64);
         self.metrics.batch_delivered(after);
-        self.metrics.outstanding(self.outstanding);
+        self.metrics.outstanding(self.outstanding, in_flight_bytes as u64);
     }
 
     /// A batch is sent once more.
@@ -76,11 +76,11 @@ impl Tally {
     }
 
     /// Brings the metrics of what came in up to date; `queued` samples still wait in the queue.
-    pub(crate) fn batch_closed(&mut self, queued: usize) {
+    pub(crate) fn batch_closed(&mut self, queued: usize, in_flight_bytes: usize) {
         for (component_id, count) in self.taken.drain(..).enumerate().filter(|(_, count)| *count > 0) {
             self.metrics.taken(component_id, count);
         }
-        self.metrics.outstanding(self.outstanding);
+        self.metrics.outstanding(self.outstanding, in_flight_bytes as u64);
         self.metrics.queued(queued as u64);
     }
 }

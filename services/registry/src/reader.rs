@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use efd_kafka::{ConsumerThread, KafkaConfig, PollHandler};
 use efd_service::{Latch, Stop};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -21,12 +22,17 @@ use crate::store::View;
 /// Longest wait for a record, so also for the end of the thread.
 pub(crate) const POLL: Duration = Duration::from_millis(100);
 
-/// Leaves errors to the poll that returns them too: the default context would log each end of the partition as an error.
+/// Leaves errors to the poll that returns them too: the default context would log each end of the partition as an error,
+/// and each failed try to connect.
 pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(error = %error, reason, "kafka consumer");
+    }
+
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "kafka consumer");
     }
 }
 

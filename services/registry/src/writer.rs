@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use efd_kafka::KafkaConfig;
 use efd_service::{Backoff, Stop};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::{mpsc, watch};
 
 use crate::change::{Change, Outcome};
@@ -146,6 +146,9 @@ impl Writer {
     async fn confirm(&self, written: Result<i64, KafkaError>, started: Instant) -> Result<(), RegistryError> {
         let result = match written {
             Ok(offset) => self.read_back(offset).await,
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
+                Err(RegistryError::WriteTimedOut(self.config.write_timeout.as_secs()))
+            }
             Err(error) => Err(failure(&error)),
         };
         self.metrics.write(result.is_ok(), started.elapsed().as_secs_f64());

@@ -1,6 +1,7 @@
 //! Records gathered until they are written together: their lines, the records themselves, and how far they reach in each
 //! partition. Pure: time comes as an argument, and what to do with a full batch is somebody else's affair.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -47,6 +48,8 @@ pub struct Entry {
     pub schema_id: u32,
     /// Whom its point is counted for.
     pub component: ComponentId,
+    /// Fields of the point.
+    pub values: usize,
     /// Time of the point, Unix nanoseconds.
     pub time: i64,
 }
@@ -123,6 +126,7 @@ impl Batch {
                     place,
                     schema_id: plan.schema_id(),
                     component,
+                    values: point.values,
                     time: point.time,
                 };
                 self.entries.push(entry);
@@ -168,7 +172,7 @@ impl Batch {
 
     /// Leaves offsets and dead entries of partitions that the consumer no longer owns to their new owner. Their lines stay: to
     /// write them twice changes nothing.
-    pub fn forget(&mut self, revoked: &[TopicPartition]) {
+    pub fn forget(&mut self, revoked: &HashSet<TopicPartition>) {
         for place in &mut self.places {
             if revoked.contains(&place.partition) {
                 place.next = None;
@@ -179,6 +183,11 @@ impl Batch {
         }
         let places = &self.places;
         self.dead.retain(|dead| places.get(dead.place).is_some_and(|place| place.next.is_some()));
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Whether nothing was added.

@@ -105,7 +105,7 @@ fn a_revoked_partition_is_left_to_its_new_owner() {
     let mut batch = Batch::new(LIMITS);
     add(&mut batch, source(0, &a), 10, f64::NAN);
     add(&mut batch, source(1, &b), 20, 1.0);
-    batch.forget(std::slice::from_ref(&a));
+    batch.forget(&HashSet::from([a.clone()]));
     assert_eq!(batch.next_offsets(), [(b.clone(), 21)]);
     assert!(batch.dead_entries().is_empty());
     // Assigned again, it is read from its last commit.

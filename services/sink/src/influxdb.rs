@@ -113,6 +113,11 @@ impl InfluxDb {
         Ok(Self { http, config: config.clone(), write_uri, authorization })
     }
 
+    /// Whether a missing database or bucket is created.
+    pub fn creates(&self) -> bool {
+        self.config.create
+    }
+
     /// Writes lines of line protocol.
     pub async fn write(&self, lines: Bytes) -> Answer {
         let request = self.request(Method::POST, self.write_uri.clone(), "text/plain; charset=utf-8", lines);

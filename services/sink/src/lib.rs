@@ -1,10 +1,123 @@
-//! The sink.
-#![allow(dead_code)]
+//! The sink writes Kafka records to InfluxDB, and commits only what was accepted.
+//!
+//! # Path of a record
+//!
+//! ```text
+//! consumer     polls on its own thread                        -> bytes, topic, partition, offset
+//! schemas      schema id -> plan (a miss pauses only that partition)
+//! point        bytes + plan -> one line of line protocol      (pure)   <== here a record becomes a point
+//! batch        lines with their records and offsets           (pure)
+//! line_writer  written, until each line is stored or refused
+//! dead_letter  what can never be stored goes to <topic>.dlq, whole
+//! writer       then, and only then, offsets commit
+//! ```
+//!
+//! Assumes records in Confluent's wire format whose schemas are records with a field `private_efdStamp`, and that writing a
+//! point twice changes nothing. On trouble with Kafka, the registry or a destination it waits, without end and within bounded memory; bytes that
+//! can never become a point are dead-lettered. Each destination is a pipeline of its own, so that one that is
+//! away does not hold up another.
+
 mod batch;
+mod config;
+mod consumer;
+mod dead_letter;
+mod destination;
 mod error;
+mod influxdb;
+mod line_writer;
 mod metrics;
 mod number;
+mod partitions;
+mod pipeline;
 mod plan;
 mod point;
+mod rebalance;
 mod record;
+mod schemas;
 mod time;
+mod writer;
+
+use std::sync::Arc;
+
+use efd_kafka::Admin;
+use efd_schema::RegistryClient;
+use efd_service::{Backoff, Context, Latch};
+use futures::future::try_join_all;
+
+pub use batch::{Batch, Limits, Source};
+pub use config::{BatchConfig, Config, DeadLetterConfig, RetryConfig};
+pub use destination::DestinationConfig;
+pub use error::{Cause, Reason, SinkError};
+pub use plan::{Plan, PlanError, TIME_FIELD};
+pub use point::{Point, PointError, append};
+pub use record::Record;
+
+use crate::error::SinkError as Error;
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::schemas::Schemas;
+
+/// Runs the sink until a stop is requested: one pipeline for each destination, over one cache of plans.
+///
+/// Ready when Kafka has answered and one destination could be written to.
+///
+/// # Errors
+/// What no waiting heals: a setting that a client refuses, or a part that broke down.
+pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
+    let kafka = ctx.ready.latch("kafka");
+    let influxdb = Arc::new(FirstOf::new(ctx.ready.latch("influxdb")));
+    let metrics = Arc::new(Metrics::new(&ctx.meter));
+    let registry = RegistryClient::new(&config.registry).map_err(Error::from)?;
+    let schemas = Schemas::new(registry, &config, metrics.clone(), ctx.stop.clone());
+    let mut pipelines = Vec::new();
+    for index in 0..config.destinations.len() {
+        let pipeline = Pipeline::new(&config, index, schemas.clone(), metrics.clone())?;
+        pipelines.push(pipeline.run(ctx.stop.clone(), influxdb.clone()));
+    }
+    let kafka_answers = release_when_kafka_answers(&config, &ctx, kafka);
+    let outcome = tokio::try_join!(try_join_all(pipelines), kafka_answers);
+    // When one pipeline breaks down, the threads of the others have to end too.
+    ctx.stop.request();
+    outcome.map(|_| ())
+}
+
+/// A latch that several may release; the first does.
+#[derive(Debug)]
+pub(crate) struct FirstOf {
+    latch: std::sync::Mutex<Option<Latch>>,
+}
+
+impl FirstOf {
+    fn new(latch: Latch) -> Self {
+        Self { latch: std::sync::Mutex::new(Some(latch)) }
+    }
+
+    pub(crate) fn release(&self) {
+        let latch = self.latch.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(latch) = latch {
+            latch.release();
+        }
+    }
+}
+
+/// A consumer whose topics do not exist yet hears nothing of its group, so the brokers are asked.
+async fn release_when_kafka_answers(config: &Config, ctx: &Context, latch: Latch) -> anyhow::Result<()> {
+    let admin = Admin::new(&config.kafka, ctx.name)?;
+    let mut backoff = Backoff::new(config.retry.min, config.retry.max);
+    loop {
+        let answer = tokio::select! {
+            answer = admin.brokers() => answer,
+            () = ctx.stop.requested() => return Ok(()),
+        };
+        match answer {
+            Ok(_) => {
+                latch.release();
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!(bootstrap_servers = config.kafka.bootstrap_servers(), %error, "kafka does not answer");
+            }
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}

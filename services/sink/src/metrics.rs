@@ -136,12 +136,13 @@ impl Metrics {
     pub fn batch_written(&self, destination: &str, batch: &Batch, refused: &[usize]) {
         let now = unix_nanos(SystemTime::now());
         let components = self.components();
-        let mut counts = Vec::new();
+        let (mut counts, mut values) = (Vec::new(), 0);
         for (index, entry) in batch.entries().iter().enumerate() {
             if !refused.is_empty() && refused.binary_search(&index).is_ok() {
                 continue;
             }
             count(&mut counts, entry.component.index(), 1);
+            values += entry.values as u64;
             if let Some(label) = components.labels.get(entry.component.index()) {
                 // A clock behind that of the sender would give a negative latency.
                 let nanos = u64::try_from(now.saturating_sub(entry.time)).unwrap_or(0);
@@ -153,7 +154,7 @@ impl Metrics {
                 self.written.add(*points, &[label.clone(), KeyValue::new("destination", destination.to_owned())]);
             }
         }
-        self.values.add(batch.values() as u64, &destination_label(destination));
+        self.values.add(values, &destination_label(destination));
     }
 
     /// Lines and records of a batch came (positive) or went (negative).

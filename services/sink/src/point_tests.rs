@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use apache_avro::types::Value;
-use apache_avro::{Schema, to_avro_datum};
+use apache_avro::Schema;
+use apache_avro::writer::datum::GenericDatumWriter;
 use efd_schema::{RecordSchema, avro, wire};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -234,7 +235,9 @@ fn random_records_have_the_fields_that_apache_avro_encoded() {
             expected.extend(texts);
         }
         let text = format!(r#"{{"type":"record","name":"r","fields":[{}]}}"#, fields.join(","));
-        let body = to_avro_datum(&Schema::parse_str(&text).unwrap(), Value::Record(values)).unwrap();
+        let schema = Schema::parse_str(&text).unwrap();
+        let writer = GenericDatumWriter::builder(&schema).build().unwrap();
+        let body = writer.write_value_to_vec(Value::Record(values)).unwrap();
         let line = line(&plan(&text), &body).unwrap();
         assert_eq!(parse_fields(&line), expected, "{text}");
         assert!(line.ends_with(&format!(" {}\n", i64::from(round) * 1_000_000_000)));

@@ -1,0 +1,194 @@
+//! Which topics there are, and what they are: measurements of InfluxDB and subjects of the schema registry.
+
+use std::collections::BTreeMap;
+
+use efd_proto::query::v1::{Topic, TopicSummary};
+use efd_schema::{RecordSchema, RegistryClient, RegistryErrorKind};
+
+use crate::error::{QueryError, near};
+use crate::influxdb::InfluxDb;
+use crate::layout::Layout;
+
+/// Kafka allows no longer name of a topic, and measurements are named like topics.
+const MAX_NAME: usize = 249;
+
+/// How the names of SAL topics begin.
+const SAL: &str = "lsst.sal.";
+
+/// How the names of a SAL topic's schemas end.
+const VALUE: &str = "-value";
+
+/// Finds topics.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    registry: RegistryClient,
+    influxdb: InfluxDb,
+    subnames: Subnames,
+}
+
+/// A topic with its latest schema.
+#[derive(Debug, Clone)]
+pub struct FoundTopic {
+    /// Name.
+    pub name: String,
+    /// Where its fields stand in InfluxDB.
+    pub layout: Layout,
+    description: String,
+    schema_id: u32,
+    schema_version: u32,
+}
+
+/// Translates between topics, which are named as measurements, and subjects, which are named after Kafka topics (pure).
+#[derive(Debug, Clone)]
+struct Subnames {
+    /// How Kafka topics of SAL begin, `lsst.<subname>.`.
+    prefix: String,
+}
+
+impl Topics {
+    /// Topics of one InfluxDB and one registry, whose SAL subjects carry `subname`.
+    pub fn new(registry: RegistryClient, influxdb: InfluxDb, subname: &str) -> Self {
+        Self { registry, influxdb, subnames: Subnames::new(subname) }
+    }
+
+    /// All topics whose names begin with `prefix`, in the order of their names.
+    ///
+    /// # Errors
+    /// When InfluxDB or the registry does not answer.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<TopicSummary>, QueryError> {
+        let (measurements, subjects) =
+            tokio::try_join!(async { Ok::<_, QueryError>(self.influxdb.measurements().await?) }, async {
+                self.registry.subjects().await.map_err(QueryError::Registry)
+            })?;
+        Ok(self.subnames.join(measurements, &subjects, prefix))
+    }
+
+    /// The topic of this name.
+    ///
+    /// # Errors
+    /// `UnknownTopic` when the registry has no schema of it; near names are given.
+    pub async fn find(&self, name: &str) -> Result<FoundTopic, QueryError> {
+        if name.is_empty() || name.len() > MAX_NAME {
+            let problem = format!("the name of a topic has 1 to {MAX_NAME} bytes, not {}", name.len());
+            return Err(QueryError::InvalidArgument(problem));
+        }
+        let version = match self.registry.latest(&self.subnames.subject(name)).await {
+            Ok(version) => version,
+            Err(error) if error.kind() == RegistryErrorKind::NotFound => {
+                return Err(self.unknown(name).await);
+            }
+            Err(error) => return Err(QueryError::Registry(error)),
+        };
+        let schema = RecordSchema::parse(&version.schema)
+            .map_err(|source| QueryError::Schema { topic: name.to_owned(), source })?;
+        Ok(FoundTopic {
+            name: name.to_owned(),
+            layout: Layout::new(&schema),
+            description: schema.description.unwrap_or_default(),
+            schema_id: version.id,
+            schema_version: version.version,
+        })
+    }
+
+    /// Why there is no such topic: data without schema, or a wrong name.
+    async fn unknown(&self, name: &str) -> QueryError {
+        let subjects = match self.registry.subjects().await {
+            Ok(subjects) => subjects,
+            Err(error) => return QueryError::Registry(error),
+        };
+        // The hint is not worth an error of its own.
+        let measurements = self.influxdb.measurements().await.unwrap_or_default();
+        let hint = if measurements.iter().any(|measurement| measurement == name) {
+            format!(
+                " with a schema: InfluxDB has data of it, but the registry has no subject {}; register its schema",
+                self.subnames.subject(name)
+            )
+        } else {
+            let known = self.subnames.join(measurements, &subjects, "");
+            near(name, known.iter().map(|topic| topic.name.as_str()))
+        };
+        QueryError::UnknownTopic { topic: name.to_owned(), hint }
+    }
+}
+
+impl FoundTopic {
+    /// What is told of it.
+    pub fn describe(&self) -> Topic {
+        Topic {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            fields: self.layout.fields().cloned().collect(),
+            schema_id: self.schema_id,
+            schema_version: self.schema_version,
+        }
+    }
+}
+
+impl Subnames {
+    fn new(subname: &str) -> Self {
+        Self { prefix: format!("lsst.{subname}.") }
+    }
+
+    fn subject(&self, topic: &str) -> String {
+        match topic.strip_prefix(SAL) {
+            Some(rest) => format!("{}{rest}{VALUE}", self.prefix),
+            None => format!("{topic}{VALUE}"),
+        }
+    }
+
+    /// The topic that a subject has the schemas of; none for a subject of keys, or of another naming.
+    fn topic(&self, subject: &str) -> Option<String> {
+        let topic = subject.strip_suffix(VALUE)?;
+        match topic.strip_prefix(&self.prefix) {
+            Some(rest) => Some(format!("{SAL}{rest}")),
+            // It is SAL's under another subname, so its name here would mean another topic.
+            None if topic.starts_with(SAL) => None,
+            None => Some(topic.to_owned()),
+        }
+    }
+
+    fn join(&self, measurements: Vec<String>, subjects: &[String], prefix: &str) -> Vec<TopicSummary> {
+        let with_data = measurements.into_iter().map(|name| (name, true));
+        let with_schema = subjects.iter().filter_map(|subject| Some((self.topic(subject)?, false)));
+        let mut topics: BTreeMap<String, TopicSummary> = BTreeMap::new();
+        for (name, is_measurement) in
+            with_data.chain(with_schema).filter(|(name, _)| name.starts_with(prefix))
+        {
+            let topic = topics.entry(name).or_default();
+            topic.has_data |= is_measurement;
+            topic.has_schema |= !is_measurement;
+        }
+        topics.into_iter().map(|(name, topic)| TopicSummary { name, ..topic }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_named_as_its_measurement_and_found_by_its_kafka_topic() {
+        let sal = Subnames::new("sal");
+        assert_eq!(sal.subject("lsst.sal.X.y"), "lsst.sal.X.y-value");
+        assert_eq!(sal.topic("lsst.sal.X.y-value").as_deref(), Some("lsst.sal.X.y"));
+        let lab = Subnames::new("lab");
+        assert_eq!(lab.subject("lsst.sal.X.y"), "lsst.lab.X.y-value");
+        assert_eq!(lab.subject("lsst.cp.z"), "lsst.cp.z-value");
+        assert_eq!(lab.topic("lsst.lab.X.y-value").as_deref(), Some("lsst.sal.X.y"));
+        assert_eq!(lab.topic("lsst.sal.X.y-value"), None);
+        assert_eq!(lab.topic("lsst.cp.z-value").as_deref(), Some("lsst.cp.z"));
+        assert_eq!(lab.topic("lsst.lab.X.y-key"), None);
+    }
+
+    #[test]
+    fn topics_are_what_either_side_knows_in_order() {
+        let measurements = ["lsst.sal.X.b", "lsst.sal.X.a", "other"].map(str::to_owned).to_vec();
+        let subjects = ["lsst.sal.X.c-value", "lsst.sal.X.b-value", "lsst.sal.X.b-key"].map(str::to_owned);
+        let topics = Subnames::new("sal").join(measurements, &subjects, "lsst.sal.X.");
+        let found: Vec<_> =
+            topics.iter().map(|topic| (topic.name.as_str(), topic.has_data, topic.has_schema)).collect();
+        let expected =
+            [("lsst.sal.X.a", true, false), ("lsst.sal.X.b", true, true), ("lsst.sal.X.c", false, true)];
+        assert_eq!(found, expected);
+    }
+}

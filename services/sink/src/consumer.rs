@@ -1,0 +1,352 @@
+//! Reads records on the poll thread, makes points of them straight into the batch, and hands full batches to the writer.
+//!
+//! When no free batch is left, all partitions are paused, and polling goes on, so that the consumer stays in its group. When
+//! the schema of a record is not known yet, only its partition is paused; the record is held until the look-up ends.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use efd_kafka::{ErrorKind, PollHandler, TopicPartition, error_kind};
+use efd_schema::wire;
+use efd_service::Stop;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::{Timestamp, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use crate::batch::{Batch, Source};
+use crate::error::Cause;
+use crate::metrics::Metrics;
+use crate::partitions::{Partitions, Slot};
+use crate::rebalance::Rebalances;
+use crate::record::Record;
+use crate::schemas::{Lookup, Schemas};
+use crate::writer::{Commits, Filled};
+
+/// Wait for a free batch before partitions are paused: a pause throws away what librdkafka has read ahead.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How often that wait looks for a request to stop.
+const STOP_CHECK: Duration = Duration::from_millis(25);
+/// Records between two looks at the clock.
+const CLOCK_RECORDS: u32 = 8;
+/// The same error is told once in this time.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// The two ends through which batches go round; their number bounds the memory.
+#[derive(Debug)]
+pub struct Buffers {
+    /// Batches to fill.
+    pub free: Receiver<Batch>,
+    /// Batches to write; has room for all there are.
+    pub filled: mpsc::Sender<Filled>,
+}
+
+/// The handler on the poll thread of one destination.
+#[derive(Debug)]
+pub struct Consumer {
+    destination: String,
+    partitions: Partitions,
+    batch: Batch,
+    buffers: Buffers,
+    schemas: Schemas,
+    seen_changes: u64,
+    /// Slots with held records.
+    held: BTreeSet<usize>,
+    /// Whether all partitions are paused for want of a free batch.
+    is_paused: bool,
+    /// Whether the poll before this tick gave a record.
+    has_polled: bool,
+    records_since_clock: u32,
+    commits: Arc<Commits>,
+    metrics: Arc<Metrics>,
+    stop: Stop,
+    told: Option<(RDKafkaErrorCode, Instant)>,
+    failure: Option<KafkaError>,
+}
+
+impl PollHandler for Consumer {
+    type Context = Rebalances;
+
+    fn record(
+        &mut self,
+        consumer: &BaseConsumer<Rebalances>,
+        record: &BorrowedMessage<'_>,
+    ) -> ControlFlow<()> {
+        self.follow_rebalance(consumer);
+        let slot = self.partitions.find(record.topic(), record.partition());
+        let has_held = self.partitions.get(slot).is_some_and(|slot| !slot.held.is_empty());
+        let record = view(record);
+        if has_held || !self.take(slot, &record) {
+            self.hold(consumer, slot, &record);
+        }
+        self.has_polled = true;
+        self.records_since_clock += 1;
+        if self.batch.is_full() { self.hand_on(consumer) } else { ControlFlow::Continue(()) }
+    }
+
+    fn tick(&mut self, consumer: &BaseConsumer<Rebalances>) -> ControlFlow<()> {
+        self.follow_rebalance(consumer);
+        // While records come, the clock is looked at now and then, else at every tick.
+        if std::mem::take(&mut self.has_polled) && self.records_since_clock < CLOCK_RECORDS {
+            return ControlFlow::Continue(());
+        }
+        self.records_since_clock = 0;
+        let changes = self.schemas.changes();
+        if changes != self.seen_changes {
+            self.seen_changes = changes;
+            self.release_held(consumer);
+        }
+        let is_due = self.batch.is_due(Instant::now());
+        if is_due || self.is_paused { self.hand_on(consumer) } else { ControlFlow::Continue(()) }
+    }
+
+    fn error(&mut self, error: &KafkaError) -> ControlFlow<()> {
+        if error_kind(error) == ErrorKind::Fatal {
+            self.failure = Some(error.clone());
+            return ControlFlow::Break(());
+        }
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if code == RDKafkaErrorCode::UnknownTopicOrPartition {
+            tracing::debug!(%error, "an owned topic does not exist yet");
+        } else if self.told.is_none_or(|(told, at)| told != code || at.elapsed() >= TELL_AGAIN) {
+            self.told = Some((code, Instant::now()));
+            tracing::warn!(destination = self.destination, %error, "kafka consumer");
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Consumer {
+    /// A handler with an empty first batch.
+    pub fn new(
+        destination: &str,
+        buffers: Buffers,
+        (first, commits): (Batch, Arc<Commits>),
+        (schemas, metrics): (Schemas, Arc<Metrics>),
+        stop: Stop,
+    ) -> Self {
+        Self {
+            destination: destination.to_owned(),
+            partitions: Partitions::new(metrics.clone()),
+            batch: first,
+            buffers,
+            seen_changes: 0,
+            schemas,
+            held: BTreeSet::new(),
+            is_paused: false,
+            has_polled: false,
+            records_since_clock: 0,
+            commits,
+            metrics,
+            stop,
+            told: None,
+            failure: None,
+        }
+    }
+
+    /// Hands the last batch on, when the thread has ended. Held records are read again by the next owner.
+    ///
+    /// # Errors
+    /// What ended the thread, when it was not a request to stop.
+    pub fn finish(mut self) -> Result<(), KafkaError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if !self.batch.is_empty() {
+            let empty = Batch::new(self.batch.limits());
+            let batch = std::mem::replace(&mut self.batch, empty);
+            // The writer may have ended before; then these records are read again.
+            let _ = self.send(batch);
+        }
+        Ok(())
+    }
+
+    /// Puts a record into the batch; false when its schema is not known yet.
+    fn take(&mut self, slot: usize, record: &Record<'_>) -> bool {
+        let Some(Slot { partition, component, known, .. }) = self.partitions.get_mut(slot) else { return true };
+        let source = Source { slot, partition, component: *component };
+        let Some(payload) = record.payload else {
+            self.batch.tombstone(source, record.offset);
+            return true;
+        };
+        let (id, body) = match wire::split(payload) {
+            Ok(parts) => parts,
+            Err(error) => {
+                self.batch.dead(source, record, None, Cause::from(&error));
+                return true;
+            }
+        };
+        if known.as_ref().is_none_or(|known| known.plan.schema_id() != id) {
+            match self.schemas.get(id) {
+                Lookup::Ready(found) => *known = Some(found),
+                Lookup::Waiting => return false,
+                Lookup::Dead(cause) => {
+                    self.batch.dead(source, record, Some(id), (*cause).clone());
+                    return true;
+                }
+            }
+        }
+        if let Some(known) = known {
+            self.batch.point(source, record, (&known.plan, known.component), body);
+        }
+        true
+    }
+
+    /// Keeps a record until its schema is known, and stops reading its partition.
+    fn hold(&mut self, consumer: &BaseConsumer<Rebalances>, index: usize, record: &Record<'_>) {
+        let Some(slot) = self.partitions.get_mut(index) else { return };
+        slot.hold(record);
+        let partition = slot.partition.clone();
+        if self.held.insert(index) {
+            self.told_pause(consumer.pause(&list([&partition])));
+            self.show_paused(consumer);
+        }
+    }
+
+    /// Takes held records whose schema is known by now, and reads their partitions on.
+    fn release_held(&mut self, consumer: &BaseConsumer<Rebalances>) {
+        for index in self.held.clone() {
+            self.take_held(index);
+            let Some(slot) = self.partitions.get(index).filter(|slot| slot.held.is_empty()) else { continue };
+            if !self.is_paused {
+                self.told_pause(consumer.resume(&list([&slot.partition])));
+            }
+            self.held.remove(&index);
+        }
+        self.show_paused(consumer);
+    }
+
+    fn take_held(&mut self, index: usize) {
+        while let Some(held) = self.partitions.get_mut(index).and_then(|slot| slot.held.pop_front()) {
+            if self.take(index, &held.record()) {
+                continue;
+            }
+            if let Some(slot) = self.partitions.get_mut(index) {
+                slot.held.push_front(held);
+            }
+            return;
+        }
+    }
+
+    /// Gives the batch to the writer and goes on with a free one; without one, pauses until there is one.
+    fn hand_on(&mut self, consumer: &BaseConsumer<Rebalances>) -> ControlFlow<()> {
+        let Some(free) = self.free_batch() else {
+            if !self.is_paused {
+                self.is_paused = true;
+                self.pause_all(consumer);
+            }
+            return ControlFlow::Continue(());
+        };
+        let batch = std::mem::replace(&mut self.batch, free);
+        if self.is_paused {
+            self.is_paused = false;
+            self.resume_all(consumer);
+        }
+        self.send(batch)
+    }
+
+    fn send(&self, batch: Batch) -> ControlFlow<()> {
+        if batch.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        self.metrics.batch_consumed(&self.destination, &batch);
+        let id = self.commits.open(batch.next_offsets());
+        match self.buffers.filled.try_send(Filled { batch, id }) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn free_batch(&self) -> Option<Batch> {
+        if self.is_paused {
+            return self.buffers.free.try_recv().ok();
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.buffers.free.recv_timeout(STOP_CHECK) {
+                Ok(batch) => return Some(batch),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if self.stop.is_requested() || Instant::now() >= deadline => {
+                    return None;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn follow_rebalance(&mut self, consumer: &BaseConsumer<Rebalances>) {
+        let Some(revoked) = consumer.context().take_changes() else { return };
+        let revoked: HashSet<TopicPartition> = revoked.into_iter().collect();
+        if !revoked.is_empty() {
+            self.batch.forget(&revoked);
+            let partitions = &mut self.partitions;
+            self.held.retain(|index| match partitions.get_mut(*index) {
+                Some(slot) if revoked.contains(&slot.partition) => {
+                    slot.held.clear();
+                    false
+                }
+                _ => true,
+            });
+        }
+        if self.is_paused {
+            // What was assigned just now is not paused yet.
+            self.pause_all(consumer);
+        }
+        self.show_paused(consumer);
+    }
+
+    fn pause_all(&self, consumer: &BaseConsumer<Rebalances>) {
+        self.told_pause(consumer.assignment().and_then(|all| consumer.pause(&all)));
+        self.show_paused(consumer);
+    }
+
+    fn resume_all(&self, consumer: &BaseConsumer<Rebalances>) {
+        let resumed = consumer.assignment().and_then(|all| {
+            let held: Vec<&TopicPartition> =
+                self.held.iter().filter_map(|index| self.partitions.get(*index)).map(|slot| &slot.partition).collect();
+            consumer.resume(&all)?;
+            if held.is_empty() { Ok(()) } else { consumer.pause(&list(held)) }
+        });
+        self.told_pause(resumed);
+        self.show_paused(consumer);
+    }
+
+    fn told_pause(&self, result: KafkaResult<()>) {
+        if let Err(error) = result {
+            tracing::warn!(destination = self.destination, %error, "partitions cannot be paused or resumed");
+        }
+    }
+
+    fn show_paused(&self, consumer: &BaseConsumer<Rebalances>) {
+        let paused = if self.is_paused {
+            consumer.assignment().map_or(0, |all| all.count())
+        } else {
+            self.held.len()
+        };
+        self.metrics.paused_partitions(&self.destination, paused);
+    }
+}
+
+fn list<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}
+
+fn view<'a>(record: &'a BorrowedMessage<'_>) -> Record<'a> {
+    let timestamp_ms = match record.timestamp() {
+        Timestamp::NotAvailable => None,
+        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => Some(ms),
+    };
+    let headers = record
+        .headers()
+        .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
+        .unwrap_or_default();
+    Record { offset: record.offset(), timestamp_ms, key: record.key(), payload: record.payload(), headers }
+}

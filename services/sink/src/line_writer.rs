@@ -1,0 +1,161 @@
+//! Writes lines until each of them is stored or refused for good.
+//!
+//! A refused write is cut in halves until the lines at fault stand alone, so one bad line costs no other. A
+//! write that is too large is cut likewise. Everything else that goes wrong is waited for, without end: then the gauge
+//! `efd_sink_destination_up` is 0 and nothing is lost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use efd_service::Backoff;
+
+use crate::batch::Batch;
+use crate::error::{Cause, Reason};
+use crate::influxdb::{InfluxDb, Outcome};
+use crate::metrics::Metrics;
+
+/// A line that the destination will never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Place of its entry in the batch.
+    pub entry: usize,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A destination as somewhere to leave lines.
+#[derive(Debug)]
+pub struct LineWriter {
+    influxdb: InfluxDb,
+    destination: String,
+    creates: bool,
+    retry: (Duration, Duration),
+    metrics: Arc<Metrics>,
+    is_up: AtomicBool,
+    /// Writes accepted so far: what tells a bad line from a server that refuses everything.
+    accepted: AtomicU64,
+}
+
+/// Entries of a batch still to be written together.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    from: usize,
+    to: usize,
+    /// For a single line refused in words that are not InfluxDB's: the writes accepted until then.
+    doubted_at: Option<u64>,
+}
+
+impl LineWriter {
+    /// `retry` is the shortest and the longest wait between two tries.
+    pub fn new(influxdb: InfluxDb, destination: &str, retry: (Duration, Duration), metrics: Arc<Metrics>) -> Self {
+        metrics.destination_up(destination, false);
+        Self {
+            creates: influxdb.creates(),
+            influxdb,
+            destination: destination.to_owned(),
+            retry,
+            metrics,
+            is_up: AtomicBool::new(true),
+            accepted: AtomicU64::new(0),
+        }
+    }
+
+    /// Name of the destination.
+    pub fn destination(&self) -> &str {
+        &self.destination
+    }
+
+    /// Waits until the destination can be written to.
+    pub async fn prepare(&self) {
+        let mut backoff = self.backoff();
+        while let Err(error) = self.influxdb.prepare().await {
+            self.is_down(&error.to_string());
+            tokio::time::sleep(backoff.next()).await;
+        }
+        self.is_fine();
+    }
+
+    /// Writes all lines of a batch; returns those that were refused, in their order.
+    pub async fn write(&self, batch: &Batch, lines: &Bytes) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        let mut parts = VecDeque::from([Part { from: 0, to: batch.entries().len(), doubted_at: None }]);
+        let mut backoff = self.backoff();
+        while let Some(part) = parts.pop_back().filter(|part| part.from < part.to) {
+            let accepted_before = self.accepted.load(Ordering::Acquire);
+            let outcome = self.answered(lines.slice(batch.line_range(part.from, part.to))).await;
+            let (cause, is_certain) = match outcome {
+                Outcome::Refused { reason, is_about_lines } => {
+                    (Cause { reason: Reason::Refused, detail: reason }, is_about_lines)
+                }
+                Outcome::TooLarge { reason } => (Cause { reason: Reason::TooLarge, detail: reason }, true),
+                Outcome::Written | Outcome::Retry { .. } => {
+                    self.accepted.fetch_add(1, Ordering::AcqRel);
+                    continue;
+                }
+            };
+            if part.to - part.from > 1 {
+                let middle = part.from.midpoint(part.to);
+                parts.push_back(Part { from: middle, ..part });
+                parts.push_back(Part { to: middle, ..part });
+            } else if is_certain || part.doubted_at.is_some_and(|at| at < accepted_before) {
+                refusals.push(Refusal { entry: part.from, cause });
+            } else {
+                // Perhaps it refuses everything, for a reason of its own. The line is believed to be bad only when
+                // another write was accepted since; it goes behind the other parts to let that happen.
+                self.is_down(&cause.detail);
+                let accepted_now = self.accepted.load(Ordering::Acquire);
+                parts.push_front(Part { doubted_at: part.doubted_at.or(Some(accepted_now)), ..part });
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+        refusals.sort_by_key(|refusal| refusal.entry);
+        refusals
+    }
+
+    /// Writes until the answer is about what was written.
+    async fn answered(&self, lines: Bytes) -> Outcome {
+        let mut backoff = self.backoff();
+        loop {
+            let start = Instant::now();
+            let answer = self.influxdb.write(lines.clone()).await;
+            self.metrics.write_ended(&self.destination, answer.status, start.elapsed());
+            let Outcome::Retry { reason, after, is_missing } = answer.outcome else {
+                self.is_fine();
+                return answer.outcome;
+            };
+            self.is_down(&reason);
+            let wait = backoff.next().max(after.unwrap_or_default());
+            if is_missing && self.creates && self.influxdb.prepare().await.is_ok() {
+                tracing::info!(destination = self.destination, "created what was missing");
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        let (min, max) = self.retry;
+        Backoff::new(min, max)
+    }
+
+    /// Told once, when it goes down.
+    fn is_down(&self, reason: &str) {
+        self.metrics.destination_up(&self.destination, false);
+        if self.is_up.swap(false, Ordering::AcqRel) {
+            tracing::warn!(
+                destination = self.destination,
+                reason,
+                "destination takes nothing, records wait in Kafka"
+            );
+        }
+    }
+
+    fn is_fine(&self) {
+        self.metrics.destination_up(&self.destination, true);
+        if !self.is_up.swap(true, Ordering::AcqRel) {
+            tracing::info!(destination = self.destination, "destination takes points again");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The context of a consumer: hears which partitions come and go, and whether commits arrived.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use efd_kafka::TopicPartition;
+use rdkafka::ClientContext;
+use rdkafka::TopicPartitionList;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaResult;
+
+use crate::metrics::Metrics;
+use crate::writer::Commits;
+
+/// Called by librdkafka on the poll thread, inside a poll.
+#[derive(Debug)]
+pub struct Rebalances {
+    commits: Arc<Commits>,
+    metrics: Arc<Metrics>,
+    has_changed: AtomicBool,
+    revoked: Mutex<Vec<TopicPartition>>,
+}
+
+impl Rebalances {
+    /// `commits` belongs to the same consumer.
+    pub fn new(commits: Arc<Commits>, metrics: Arc<Metrics>) -> Self {
+        Self { commits, metrics, has_changed: AtomicBool::new(false), revoked: Mutex::default() }
+    }
+
+    /// The partitions revoked since the last call; none when the assignment has not changed at all.
+    pub fn take_changes(&self) -> Option<Vec<TopicPartition>> {
+        // Set and taken on the same thread; the flag only saves the lock.
+        if !self.has_changed.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.has_changed.store(false, Ordering::Relaxed);
+        Some(std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What matters comes as an error of a poll too, and is told there.
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            let partitions = partitions(list);
+            tracing::info!(partitions = partitions.len(), "partitions revoked");
+            self.commits.revoked(&partitions, consumer);
+            self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
+            self.has_changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let partitions = partitions(list);
+                tracing::info!(partitions = partitions.len(), "partitions assigned");
+                self.commits.assigned(&partitions);
+                self.has_changed.store(true, Ordering::Relaxed);
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        self.metrics.commit_ended(result.is_ok());
+        if let Err(error) = result {
+            // Nothing is lost: these records are at worst written twice.
+            tracing::warn!(%error, "offset commit failed, it is tried again");
+            self.commits.failed(offsets);
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    let of = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| TopicPartition {
+        topic: element.topic().into(),
+        partition: element.partition(),
+    };
+    list.elements().into_iter().map(of).collect()
+}

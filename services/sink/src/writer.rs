@@ -1,0 +1,249 @@
+//! Writes batches to one destination, several at a time, and commits. The only place where offsets are committed: after every record
+//! below them was accepted or dead-lettered.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
+use std::time::Duration;
+
+use efd_kafka::{BatchId, OffsetLedger, TopicPartition};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tracing::Instrument as _;
+
+use crate::batch::Batch;
+use crate::dead_letter::{DeadLetters, Letter};
+use crate::error::Reason;
+use crate::line_writer::{LineWriter, Refusal};
+use crate::metrics::Metrics;
+
+/// A batch on its way from the consumer.
+#[derive(Debug)]
+pub struct Filled {
+    /// The batch.
+    pub batch: Batch,
+    /// Its place in the ledger.
+    pub id: BatchId,
+}
+
+/// Takes offsets that may be committed to the group's coordinator.
+pub trait Committer: Send + Sync {
+    /// Hands the offsets over; in `Async` mode the outcome comes later.
+    ///
+    /// # Errors
+    /// When the coordinator refuses them, or nothing could be handed over.
+    fn commit_offsets(&self, offsets: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()>;
+}
+
+impl<C: ConsumerContext + 'static> Committer for rdkafka::consumer::BaseConsumer<C> {
+    fn commit_offsets(&self, offsets: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()> {
+        self.commit(offsets, mode)
+    }
+}
+
+/// Offsets of one consumer: which batches are open, what may be committed, which partitions are owned.
+#[derive(Debug, Default)]
+pub struct Commits {
+    state: Mutex<CommitState>,
+}
+
+#[derive(Debug, Default)]
+struct CommitState {
+    ledger: OffsetLedger,
+    ready: BTreeMap<TopicPartition, i64>,
+    owned: HashSet<TopicPartition>,
+}
+
+impl Commits {
+    fn state(&self) -> MutexGuard<'_, CommitState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a batch before it goes to the writer, in the order of reading.
+    pub fn open(&self, next_offsets: Vec<(TopicPartition, i64)>) -> BatchId {
+        self.state().ledger.open(next_offsets)
+    }
+
+    /// The consumer owns these partitions now.
+    pub fn assigned(&self, partitions: &[TopicPartition]) {
+        self.state().owned.extend(partitions.iter().cloned());
+    }
+
+    /// The consumer gives these partitions up: what is ready is committed, what is open is left to the next owner.
+    pub fn revoked(&self, partitions: &[TopicPartition], committer: &dyn Committer) {
+        let mut state = self.state();
+        state.ledger.revoke(partitions);
+        let mut offsets = TopicPartitionList::new();
+        for partition in partitions {
+            state.owned.remove(partition);
+            if let Some(next) = state.ready.remove(partition) {
+                add_offset(&mut offsets, partition, next);
+            }
+        }
+        drop(state);
+        if offsets.count() > 0 {
+            // Not waited for: when it fails, the next owner reads these records again.
+            let _ = committer.commit_offsets(&offsets, CommitMode::Async);
+        }
+    }
+
+    /// A commit failed; its offsets are tried again with the next one, unless newer ones came or the partition went.
+    pub fn failed(&self, offsets: &TopicPartitionList) {
+        let mut state = self.state();
+        for element in offsets.elements() {
+            let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
+            if let Offset::Offset(next) = element.offset()
+                && state.owned.contains(&partition)
+            {
+                state.ready.entry(partition).or_insert(next);
+            }
+        }
+    }
+
+    /// Commits what may be committed. Returns whether the coordinator took it, or in `Async` mode, will be asked.
+    pub fn commit(&self, committer: &dyn Committer, mode: CommitMode) -> KafkaResult<()> {
+        let ready = std::mem::take(&mut self.state().ready);
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let mut offsets = TopicPartitionList::with_capacity(ready.len());
+        for (partition, next) in &ready {
+            add_offset(&mut offsets, partition, *next);
+        }
+        committer.commit_offsets(&offsets, mode).inspect_err(|_| self.failed(&offsets))
+    }
+
+    fn close(&self, batch: BatchId) {
+        let mut state = self.state();
+        let offsets = state.ledger.close(batch);
+        state.ready.extend(offsets);
+    }
+}
+
+fn add_offset(offsets: &mut TopicPartitionList, partition: &TopicPartition, next: i64) {
+    let added = offsets.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next));
+    if let Err(error) = added {
+        tracing::error!(topic = &*partition.topic, next, %error, "offset cannot be committed");
+    }
+}
+
+/// The writer of one destination.
+pub struct Writer {
+    lines: LineWriter,
+    dead_letters: DeadLetters,
+    commits: Arc<Commits>,
+    committer: Arc<dyn Committer>,
+    metrics: Arc<Metrics>,
+    free: std_mpsc::Sender<Batch>,
+}
+
+/// How a writer works.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Writes at the same time.
+    pub max_in_flight: usize,
+    /// Wait between two commits.
+    pub commit_interval: Duration,
+}
+
+impl Writer {
+    /// `free` takes each batch back when it is done.
+    pub fn new(
+        lines: LineWriter,
+        dead_letters: DeadLetters,
+        commits: (Arc<Commits>, Arc<dyn Committer>),
+        metrics: Arc<Metrics>,
+        free: std_mpsc::Sender<Batch>,
+    ) -> Self {
+        let (commits, committer) = commits;
+        Self { lines, dead_letters, commits, committer, metrics, free }
+    }
+
+    /// Writes what comes until the channel is closed and everything is written. `on_ready` is called once, when the destination
+    /// can be written to.
+    pub async fn run(self, mut filled: mpsc::Receiver<Filled>, pace: Pace, on_ready: impl FnOnce() + Send) {
+        self.lines.prepare().await;
+        on_ready();
+        let mut commit_tick = tokio::time::interval(pace.commit_interval);
+        commit_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut writes = FuturesUnordered::new();
+        let mut is_open = true;
+        while is_open || !writes.is_empty() {
+            tokio::select! {
+                next = filled.recv(), if is_open && writes.len() < pace.max_in_flight => match next {
+                    Some(filled) => writes.push(self.write(filled)),
+                    None => is_open = false,
+                },
+                Some(()) = writes.next(), if !writes.is_empty() => {}
+                _ = commit_tick.tick() => self.commit(),
+            }
+        }
+        drop(writes);
+        self.commit();
+    }
+
+    fn commit(&self) {
+        if let Err(error) = self.commits.commit(&*self.committer, CommitMode::Async) {
+            // Nothing is lost, and the next commit comes soon.
+            tracing::debug!(%error, "commit failed");
+        }
+    }
+
+    async fn write(&self, filled: Filled) {
+        let Filled { mut batch, id } = filled;
+        let destination = self.lines.destination();
+        let bytes = i64::try_from(batch.bytes()).unwrap_or(i64::MAX);
+        let span = tracing::info_span!(
+            "sink.write",
+            destination,
+            points = batch.entries().len(),
+            values = batch.values(),
+            bytes
+        );
+        let lines = batch.take_lines();
+        let refusals = self.lines.write(&batch, &lines).instrument(span).await;
+        let refused: Vec<usize> = refusals.iter().map(|refusal| refusal.entry).collect();
+        self.metrics.batch_written(destination, &batch, &refused);
+        self.bury(&batch, &refusals).await;
+        self.commits.close(id);
+        self.metrics.in_flight_bytes(destination, -bytes);
+        batch.clear(lines);
+        // Without a consumer nobody needs the batch.
+        let _ = self.free.send(batch);
+    }
+
+    /// Dead-letters what has no line and what was refused.
+    async fn bury(&self, batch: &Batch, refusals: &[Refusal]) {
+        let dead = batch.dead_entries().iter().filter_map(|dead| {
+            let (partition, record) = batch.dead_record(dead)?;
+            Some(Letter { partition, record, schema_id: dead.schema_id, cause: &dead.cause })
+        });
+        let refused = refusals.iter().filter_map(|refusal| {
+            let entry = batch.entries().get(refusal.entry)?;
+            let (partition, record) = batch.record(entry)?;
+            Some(Letter { partition, record, schema_id: Some(entry.schema_id), cause: &refusal.cause })
+        });
+        let letters: Vec<Letter<'_>> = dead.chain(refused).collect();
+        self.dead_letters.deliver(&letters).await;
+        for reason in Reason::ALL {
+            let count = letters.iter().filter(|letter| letter.cause.reason == reason).count();
+            if count > 0 {
+                self.metrics.records_dead(reason, count as u64);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
