@@ -148,6 +148,18 @@ impl InfluxDbClient {
             .collect())
     }
 
+    /// How many measurements the database has.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses.
+    pub async fn measurements(&self) -> anyhow::Result<usize> {
+        let InfluxDbConfig { database, retention_policy, version, .. } = &self.config;
+        // 1.x knows no retention policy here; 2.x finds a bucket such as efd/autogen only with it.
+        let policy = if *version == 2 { format!(".\"{retention_policy}\"") } else { String::new() };
+        let series = self.query(&format!("SHOW MEASUREMENTS ON \"{database}\"{policy}")).await?;
+        Ok(series.iter().map(|series| series.values.len()).sum())
+    }
+
     /// Points of each measurement whose name begins with `prefix` and that are not older than `since`, counted by a field
     /// that every SAL record has.
     ///
@@ -176,7 +188,9 @@ impl InfluxDbClient {
         let encoded = |text: &str| {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
         };
-        let body = format!("db={}&epoch=ns&q={}", encoded(&self.config.database), encoded(statement));
+        let InfluxDbConfig { database, retention_policy, .. } = &self.config;
+        let place = format!("db={}&rp={}", encoded(database), encoded(retention_policy));
+        let body = format!("{place}&epoch=ns&q={}", encoded(statement));
         let mut request = http::Request::post(format!("{}/query", self.config.url()))
             .header("content-type", "application/x-www-form-urlencoded");
         if !self.config.token.is_empty() {

@@ -23,7 +23,14 @@ pub async fn run(config: &Config, args: &InitArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         return list(folder);
     }
-    let components = interfaces::load(folder, &args.components)?;
+    let reports = create(config, folder, &args.components).await?;
+    show(&reports);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Creates what is missing of the topics and schemas of the named components, with a progress bar.
+pub async fn create(config: &Config, folder: &Path, names: &[String]) -> anyhow::Result<Vec<TopicReport>> {
+    let components = interfaces::load(folder, names)?;
     let options = InitialiseOptions {
         topic_subname: config.topic_subname().to_owned(),
         replication_factor: config.replication(),
@@ -34,17 +41,17 @@ pub async fn run(config: &Config, args: &InitArgs) -> anyhow::Result<ExitCode> {
     let registry = RegistryClient::new(&config.registry)?;
     let bar =
         output::progress(components.iter().map(|component| component.topics.len() as u64).sum(), "topics");
-    let reports = initialise(&components, &options, &admin, &registry, |progress| match progress {
+    let progress = |progress| match progress {
         Progress::TopicsCreated { created, total } => {
-            bar.set_message(format!("{created} of {total} topics are new, schemas"))
+            bar.set_message(format!("{created} of {total} topics are new, schemas"));
         }
         Progress::SchemaRegistered { done, .. } => bar.set_position(done as u64),
-    })
-    .await
-    .with_context(|| format!("Kafka is {}, registry {}", config.kafka.bootstrap_servers(), registry.url()))?;
+    };
+    let reports = initialise(&components, &options, &admin, &registry, progress).await.with_context(|| {
+        format!("Kafka is {}, registry {}", config.kafka.bootstrap_servers(), registry.url())
+    });
     bar.finish_and_clear();
-    show(&reports);
-    Ok(ExitCode::SUCCESS)
+    reports
 }
 
 fn list(folder: &Path) -> anyhow::Result<ExitCode> {

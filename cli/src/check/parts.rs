@@ -59,7 +59,7 @@ pub async fn influxdb(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let database = &config.influxdb.database;
     let what = format!("database {database}");
     findings.push(match client.databases().await {
-        Ok(databases) if databases.contains(database) => match measurements(&client).await {
+        Ok(databases) if databases.contains(database) => match client.measurements().await {
             Ok(0) => Finding::bad("influxdb", what, "empty", "see `efd check sink`: nothing was written yet"),
             Ok(count) => Finding::good("influxdb", what, format!("{count} measurements")),
             Err(error) => Finding::bad("influxdb", what, format!("{error:#}"), "look at InfluxDB's log"),
@@ -71,10 +71,6 @@ pub async fn influxdb(config: &Config) -> anyhow::Result<Vec<Finding>> {
         }
     });
     Ok(findings)
-}
-
-async fn measurements(client: &InfluxDbClient) -> anyhow::Result<usize> {
-    Ok(client.query("SHOW MEASUREMENTS").await?.iter().map(|series| series.values.len()).sum())
 }
 
 /// Does the gateway serve gRPC?

@@ -9,6 +9,8 @@ use efd_service::{Context, Env, Instance, Settings};
 use tokio::task::JoinHandle;
 
 use super::files::Files;
+use crate::config::Config;
+use crate::init;
 
 /// Bound on the time until a service is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,6 +42,9 @@ impl Services {
         let env = if files.token.is_empty() { env.clone() } else { Env::from_pairs(own) };
         let mut services = Self { ingest: None, others: Vec::new() };
         services.others.push(start("registry", files, &env, efd_registry::run).await?);
+        // As an operator does it: a worker that starts before its topics finds them only some seconds after they came.
+        let config: Config = efd_service::load(Some(&files.path("efd")), &env)?;
+        init::create(&config, &config.interfaces, &files.components).await?;
         services.others.push(start("sink", files, &env, efd_sink::run).await?);
         services.others.push(start("gateway", files, &env, efd_gateway::run).await?);
         services.ingest = Some(start("ingest", files, &env, efd_ingest::run).await?);

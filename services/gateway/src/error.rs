@@ -122,7 +122,12 @@ fn refusal_code(message: &str) -> Code {
 
 /// `; did you mean a, b?`, or nothing where no known name is near.
 pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let names = efd_sal::suggestions(name, known);
+    did_you_mean(&efd_sal::suggestions(name, known))
+}
+
+/// `; did you mean a, b?`, or nothing where there is no name.
+pub fn did_you_mean<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) }
 }
 
@@ -131,8 +136,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let cause_text = cause.to_string();
+        // Some errors repeat their cause.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
         source = cause.source();
     }
     text

@@ -129,11 +129,11 @@ impl InfluxDb {
     /// Whether it answers at all.
     ///
     /// # Errors
-    /// `Unreachable`, or another when it answers something else than `/ping` does.
+    /// See [`InfluxDbError`].
     pub async fn ping(&self, timeout: Duration) -> Result<(), InfluxDbError> {
         let request = Request::get(format!("{}/ping", self.url())).body(Bytes::new());
         let request = request.map_err(|error| self.unreachable(&error))?;
-        let answer = self.http.send(request, timeout).await.map_err(|error| self.unreachable(&error))?;
+        let answer = self.http.send(request, timeout).await.map_err(|error| self.failed(error))?;
         if answer.status().is_success() { Ok(()) } else { Err(self.refusal(answer.status(), answer.body())) }
     }
 
@@ -223,7 +223,10 @@ impl InfluxDb {
             HttpError::TimedOut { timeout, .. } => InfluxDbError::TimedOut { url, timeout },
             HttpError::TooLarge { .. } => InfluxDbError::Malformed { url, reason: error.to_string() },
             HttpError::Body { reason, .. } => InfluxDbError::BrokenOff { url, reason },
-            other => self.unreachable(&other),
+            // Their own text would name the address once more.
+            HttpError::Connect { reason, .. } => InfluxDbError::Unreachable { url, reason },
+            HttpError::Request { reason, .. } => InfluxDbError::Unreachable { url, reason },
+            HttpError::CaFile { .. } => self.unreachable(&error),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use efd_proto::query::v1::{Topic, TopicSummary};
 use efd_schema::{RecordSchema, RegistryClient, RegistryErrorKind};
 
-use crate::error::{QueryError, near};
+use crate::error::{QueryError, did_you_mean, near};
 use crate::influxdb::InfluxDb;
 use crate::layout::Layout;
 
@@ -105,10 +105,23 @@ impl Topics {
             )
         } else {
             let known = self.subnames.join(measurements, &subjects, "");
-            near(name, known.iter().map(|topic| topic.name.as_str()))
+            near_topics(name, &known)
         };
         QueryError::UnknownTopic { topic: name.to_owned(), hint }
     }
+}
+
+/// Names are long and begin alike, so those of the same component are compared by their last part; only where none is near, whole
+/// names are compared.
+fn near_topics(name: &str, known: &[TopicSummary]) -> String {
+    let component = name.rfind('.').map_or(0, |dot| dot + 1);
+    let (head, tail) = name.split_at(component);
+    let siblings = known.iter().filter_map(|topic| topic.name.strip_prefix(head));
+    let near_tails = efd_sal::suggestions(tail, siblings);
+    if near_tails.is_empty() {
+        return near(name, known.iter().map(|topic| topic.name.as_str()));
+    }
+    did_you_mean(&near_tails.iter().map(|tail| format!("{head}{tail}")).collect::<Vec<_>>())
 }
 
 impl FoundTopic {
@@ -178,6 +191,19 @@ mod tests {
         assert_eq!(lab.topic("lsst.sal.X.y-value"), None);
         assert_eq!(lab.topic("lsst.cp.z-value").as_deref(), Some("lsst.cp.z"));
         assert_eq!(lab.topic("lsst.lab.X.y-key"), None);
+    }
+
+    #[test]
+    fn near_topics_are_those_of_the_same_component_first() {
+        let known = ["lsst.sal.ATCamera.vacuum", "lsst.sal.ATCamera.ats", "lsst.sal.MTCamera.vacuum"];
+        let known = known.map(|name| TopicSummary { name: name.into(), ..TopicSummary::default() });
+        assert_eq!(
+            near_topics("lsst.sal.ATCamera.vacum", &known),
+            "; did you mean lsst.sal.ATCamera.vacuum?"
+        );
+        let hint = near_topics("lsst.sal.ATCamra.vacuum", &known);
+        assert!(hint.starts_with("; did you mean lsst.sal.ATCamera.vacuum,"), "{hint}");
+        assert_eq!(near_topics("x", &known), "");
     }
 
     #[test]

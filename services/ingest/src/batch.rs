@@ -54,14 +54,21 @@ impl EncodedBatch {
 
     /// The last record.
     pub fn last(&self) -> Option<RecordView<'_>> {
-        let (last, before) = self.records.split_last()?;
-        Some(self.view(before.last().map_or(0, |record| record.end), last))
+        self.get(self.records.len().checked_sub(1)?)
+    }
+
+    /// The record at a place, from 0.
+    pub fn get(&self, place: usize) -> Option<RecordView<'_>> {
+        let record = self.records.get(place)?;
+        let before = place.checked_sub(1).and_then(|place| self.records.get(place));
+        let start = before.map_or(0, |before| before.end);
+        let payload = self.bytes.get(start..record.end).unwrap_or_default();
+        Some(RecordView { topic: &record.topic, key: &record.key, payload })
     }
 
     /// All records in order.
     pub fn iter(&self) -> impl Iterator<Item = RecordView<'_>> {
-        let starts = std::iter::once(0).chain(self.records.iter().map(|record| record.end));
-        self.records.iter().zip(starts).map(|(record, start)| self.view(start, record))
+        (0..self.len()).filter_map(|place| self.get(place))
     }
 
     /// Number of records.
@@ -77,10 +84,5 @@ impl EncodedBatch {
     /// Size of all records, with what belongs to them.
     pub fn size(&self) -> usize {
         self.bytes.len() + self.records.len() * RECORD_OVERHEAD
-    }
-
-    fn view<'a>(&'a self, start: usize, record: &'a EncodedRecord) -> RecordView<'a> {
-        let payload = self.bytes.get(start..record.end).unwrap_or_default();
-        RecordView { topic: &record.topic, key: &record.key, payload }
     }
 }

@@ -10,8 +10,14 @@ use efd_schema::RegistryConfig;
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
+use crate::initialise::InitialiseOptions;
+
 /// What the factor on the simulator's rates may be.
 const RATES: RangeInclusive<f64> = 0.001..=1e6;
+/// How long the queue may be.
+const QUEUE: RangeInclusive<usize> = 1..=1_000_000;
+/// How old a batch may get.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// Settings of the service, one YAML file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -116,6 +122,16 @@ impl Config {
     pub fn replication_factor(&self) -> i32 {
         self.replication_factor.unwrap_or(1)
     }
+
+    /// How topics are made and schemas registered.
+    pub fn initialise_options(&self) -> InitialiseOptions {
+        InitialiseOptions {
+            topic_subname: self.topic_subname().to_owned(),
+            replication_factor: self.replication_factor(),
+            partitions: self.partitions,
+            concurrent_registrations: self.concurrent_registrations,
+        }
+    }
 }
 
 impl Default for Config {
@@ -213,7 +229,8 @@ impl Settings for Config {
             (self.replication_factor() > 0, "replication_factor", "must be at least 1"),
             (self.partitions > 0, "partitions", "must be at least 1"),
             (self.concurrent_registrations > 0, "concurrent_registrations", "must be at least 1"),
-            (self.queue_samples > 0, "queue_samples", "must be at least 1"),
+            (QUEUE.contains(&self.queue_samples), "queue_samples", "must be between 1 and 1000000"),
+            (self.producer.batch_age <= MAX_AGE, "producer.batch_age", "must not be longer than a minute"),
             (self.producer.batch_records > 0, "producer.batch_records", "must be at least 1"),
             (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
             (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),

@@ -81,11 +81,13 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
         Ok(())
     });
 
-    tokio::select! {
-        delivered = producer.run(&mut queue) => delivered?,
-        () = passed(&ctx.stop, delivery_time) => producer.abandon(&mut queue),
-    }
-    source.await??;
+    let outcome = tokio::select! {
+        outcome = producer.run(&mut queue) => outcome,
+        () = passed(&ctx.stop, delivery_time) => {
+            producer.abandon(&mut queue);
+            Ok(())
+        }
+    };
     let account = producer.account().clone();
     tracing::info!(
         taken = account.produced(),
@@ -94,6 +96,8 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
         topics = %account,
         "account"
     );
+    outcome?;
+    source.await??;
     Ok(account)
 }
 
@@ -106,4 +110,16 @@ fn delivery_time(config: &Config) -> Duration {
 async fn passed(stop: &Stop, time: Duration) {
     stop.requested().await;
     tokio::time::sleep(time).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_can_be_spawned_beside_others() {
+        fn spawnable(_: impl Future + Send + 'static) {}
+        // Only has to compile.
+        let _ = |config, ctx| spawnable(run_with_account(config, ctx));
+    }
 }

@@ -10,6 +10,7 @@
 //! sent again as a whole, although some of its records may have been written.
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -250,21 +251,22 @@ impl SampleProducer {
                 ErrorKind::Transient => self.wait(&error).await,
                 // Kafka does not say which record it refused.
                 ErrorKind::Record => {
-                    for record in batch.records.iter() {
-                        self.deliver_alone(record).await?;
+                    for place in 0..batch.records.len() {
+                        self.deliver_alone(&batch.records, place).await?;
                     }
                     return Ok(());
                 }
             }
-            batch.outcome = self.attempt(batch.records.iter()).await;
+            batch.outcome = self.attempt(&batch.records, 0..batch.records.len()).await;
         }
         self.delivered(&batch);
         Ok(())
     }
 
     /// Sends one record until it is acknowledged or refused for good.
-    async fn deliver_alone(&mut self, record: RecordView<'_>) -> Result<(), ProducerError> {
-        while let Err(error) = self.attempt(std::iter::once(record)).await {
+    async fn deliver_alone(&mut self, records: &EncodedBatch, place: usize) -> Result<(), ProducerError> {
+        let Some(record) = records.get(place) else { return Ok(()) };
+        while let Err(error) = self.attempt(records, place..place + 1).await {
             match error_kind(&error) {
                 ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => self.wait(&error).await,
@@ -279,11 +281,13 @@ impl SampleProducer {
         Ok(())
     }
 
-    async fn attempt(&mut self, records: impl Iterator<Item = RecordView<'_>>) -> KafkaResult<()> {
+    /// Sends some of the records once more and waits for the outcome.
+    async fn attempt(&mut self, records: &EncodedBatch, places: Range<usize>) -> KafkaResult<()> {
         self.tally.retried();
         let mut delivery = self.producer.batch();
         let mut refused = None;
-        for record in records {
+        for place in places {
+            let Some(record) = records.get(place) else { break };
             if let Err(error) = delivery.send(out_record(record)).await {
                 refused = Some(error);
                 break;

@@ -6,9 +6,11 @@ use efd_kafka::Admin;
 use efd_sal::Component;
 use efd_schema::RegistryClient;
 use efd_service::{Backoff, Context, Stop};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use crate::config::{Config, RetryConfig};
-use crate::initialise::{InitialiseError, InitialiseOptions, create_topics, register_schemas};
+use crate::initialise::{InitialiseError, create_topics, register_schemas};
 use crate::sample::SampleTopic;
 
 /// Creates topics and registers schemas, waiting for Kafka and the registry for as long as it takes, and tells the
@@ -25,19 +27,14 @@ pub async fn prepare(
     let registry_is_ready = ctx.ready.latch("registry");
     let admin = Admin::new(&config.kafka, ctx.name)?;
     let registry = RegistryClient::new(&config.registry)?;
-    let options = InitialiseOptions {
-        topic_subname: config.topic_subname().to_owned(),
-        replication_factor: config.replication_factor(),
-        partitions: config.partitions,
-        concurrent_registrations: config.concurrent_registrations,
-    };
+    let options = config.initialise_options();
 
     let mut wait = Wait { retry: config.retry, stop: &ctx.stop, server: config.kafka.bootstrap_servers() };
-    let create = || create_topics(components, &options, &admin);
+    let create = || create_topics(components, &options, &admin).boxed();
     let Some(created) = patiently(&wait, create).await? else { return Ok(None) };
     kafka_is_ready.release();
     wait.server = registry.url();
-    let register = || register_schemas(components, &options, &registry, |_| {});
+    let register = || register_schemas(components, &options, &registry, |_| {}).boxed();
     let Some(ids) = patiently(&wait, register).await? else { return Ok(None) };
     registry_is_ready.release();
 
@@ -56,9 +53,9 @@ struct Wait<'a> {
 
 /// Tries until it works, until it never will, or until the service is stopped (`None`). Speaks only when the reason
 /// changes, not at every try.
-async fn patiently<T>(
+async fn patiently<'a, T>(
     wait: &Wait<'_>,
-    attempt: impl AsyncFn() -> Result<T, InitialiseError>,
+    attempt: impl Fn() -> BoxFuture<'a, Result<T, InitialiseError>>,
 ) -> Result<Option<T>, InitialiseError> {
     let mut backoff = Backoff::new(wait.retry.min, wait.retry.max);
     let mut last_reason = String::new();
@@ -103,7 +100,8 @@ fn sample_topics(components: &[Component], subname: &str, ids: &[u32]) -> Vec<Ar
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::future::ready;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -121,28 +119,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_time_may_heal_is_tried_until_it_works() {
-        let tries = Cell::new(0);
-        let attempt = async || {
-            tries.set(tries.get() + 1);
-            if tries.get() < 20 { Err(failure(RDKafkaErrorCode::OperationTimedOut)) } else { Ok(7) }
+        let tries = AtomicUsize::new(0);
+        let attempt = || {
+            let is_last = tries.fetch_add(1, Ordering::Relaxed) == 19;
+            let outcome = if is_last { Ok(7) } else { Err(failure(RDKafkaErrorCode::OperationTimedOut)) };
+            ready(outcome).boxed()
         };
         let outcome = patiently(&wait(&Stop::default()), attempt).await;
         assert!(matches!(outcome, Ok(Some(7))));
-        assert_eq!(tries.get(), 20);
+        assert_eq!(tries.into_inner(), 20);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_not_tried_again() {
-        let attempt = async || Err::<(), _>(failure(RDKafkaErrorCode::UnsupportedVersion));
+        let attempt = || ready(Err::<(), _>(failure(RDKafkaErrorCode::UnsupportedVersion))).boxed();
         assert!(patiently(&wait(&Stop::default()), attempt).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_ends_the_waiting() {
         let stop = Stop::default();
-        let attempt = async || {
+        let attempt = || {
             stop.request();
-            Err::<(), _>(failure(RDKafkaErrorCode::OperationTimedOut))
+            ready(Err::<(), _>(failure(RDKafkaErrorCode::OperationTimedOut))).boxed()
         };
         assert!(matches!(patiently(&wait(&stop), attempt).await, Ok(None)));
     }

@@ -49,7 +49,7 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.http)
         .await
         .with_context(|| format!("cannot listen on {} (http)", config.http))?;
-    tracing::info!(http = %config.http, topic = config.schemas.topic, "registry started");
+    tracing::info!(http = %listener.local_addr()?, topic = config.schemas.topic, "registry started");
     let api = rest::Api { store, metrics, max_schema_bytes: config.schemas.max_schema_bytes.as_u64() };
     let http = async { rest::serve(listener, api, ctx.stop.clone()).await.context("REST interface") };
     tokio::try_join!(http, log.follow(ctx.stop.clone()))?;

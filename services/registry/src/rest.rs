@@ -117,3 +117,48 @@ fn media_type(headers: &HeaderMap) -> HeaderValue {
     let found = MEDIA_TYPES.into_iter().find(|ours| accepted.contains(ours));
     HeaderValue::from_static(found.unwrap_or(V1_JSON))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_a_media_type_that_the_client_takes() {
+        let table = [
+            (None, V1_JSON),
+            (Some("*/*"), V1_JSON),
+            (Some("application/json"), "application/json"),
+            (Some("application/vnd.schemaregistry+json; q=0.9, application/json; q=0.5"), MEDIA_TYPES[1]),
+            (Some("application/json, application/vnd.schemaregistry.v1+json"), V1_JSON),
+            (Some("text/html"), V1_JSON),
+        ];
+        for (accept, expected) in table {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(media_type(&headers), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn only_calls_that_change_something_are_changes() {
+        let find = |method: Method, path: &str| Call::find(&method, path, "").unwrap();
+        let body = br#"{"schema":"\"int\"","compatibility":"FULL"}"#;
+        let changes = [
+            (Method::POST, "/subjects/a/versions"),
+            (Method::DELETE, "/subjects/a"),
+            (Method::DELETE, "/subjects/a/versions/1"),
+            (Method::PUT, "/config"),
+            (Method::DELETE, "/config/a"),
+        ];
+        for (method, path) in changes {
+            assert!(change_of(&find(method, path), body).unwrap().is_some(), "{path}");
+        }
+        for (method, path) in
+            [(Method::POST, "/subjects/a"), (Method::GET, "/config"), (Method::GET, "/subjects/a/versions")]
+        {
+            assert!(change_of(&find(method, path), body).unwrap().is_none(), "{path}");
+        }
+    }
+}

@@ -91,6 +91,12 @@ impl Transactions {
 
     /// Writes all records or none; returns the offset of the last one.
     pub(crate) fn write(&self, records: &[Encoded]) -> KafkaResult<i64> {
+        // Of a producer that is fenced, records only hear that they were purged; the cause is more of use.
+        let fatal = || self.producer.client().fatal_error().map(|(code, _)| KafkaError::Global(code));
+        self.try_write(records).map_err(|error| fatal().unwrap_or(error))
+    }
+
+    fn try_write(&self, records: &[Encoded]) -> KafkaResult<i64> {
         let deadline = Instant::now() + self.timeout;
         let delivered = Arc::new(Delivered { last_offset: AtomicI64::new(-1), error: OnceLock::new() });
         self.producer.begin_transaction()?;

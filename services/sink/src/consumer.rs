@@ -105,7 +105,7 @@ impl PollHandler for Consumer {
     }
 
     fn error(&mut self, error: &KafkaError) -> ControlFlow<()> {
-        if error_kind(error) == ErrorKind::Fatal {
+        if error_kind(error) == ErrorKind::Fatal || matches!(error, KafkaError::MessageConsumptionFatal(_)) {
             self.failure = Some(error.clone());
             return ControlFlow::Break(());
         }

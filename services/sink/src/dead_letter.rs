@@ -36,6 +36,7 @@ pub struct Letter<'a> {
 pub struct DeadLetters {
     kafka: KafkaConfig,
     client_id: String,
+    destination: String,
     replication: i32,
     retry: (Duration, Duration),
     office: Mutex<Office>,
@@ -51,13 +52,14 @@ struct Office {
 
 impl DeadLetters {
     /// Connects at the first letter.
-    pub fn new(config: &Config, client_id: &str) -> Self {
+    pub fn new(config: &Config, client_id: &str, destination: &str) -> Self {
         let mut kafka = config.kafka.clone();
         let max_bytes = config.dead_letters.max_record_bytes.as_u64().to_string();
         kafka.options.entry("message_max_bytes".into()).or_insert(max_bytes);
         Self {
             kafka,
             client_id: client_id.to_owned(),
+            destination: destination.to_owned(),
             replication: config.dead_letters.replication_factor,
             retry: (config.retry.min, config.retry.max),
             office: Mutex::default(),
@@ -108,7 +110,7 @@ impl DeadLetters {
                 topic: &topic,
                 key: letter.record.key,
                 payload: letter.record.payload,
-                headers: Some(headers(letter)),
+                headers: Some(self.headers(letter)),
                 timestamp_ms: letter.record.timestamp_ms,
                 ..OutRecord::default()
             };
@@ -137,31 +139,32 @@ impl DeadLetters {
         office.admin = Some(admin);
         Ok(())
     }
+
+    /// The headers of the record, and behind them ours.
+    fn headers(&self, letter: &Letter<'_>) -> OwnedHeaders {
+        let mut headers = OwnedHeaders::new_with_capacity(letter.record.headers.len() + 6);
+        for (key, value) in &letter.record.headers {
+            headers = headers.insert(Header { key, value: *value });
+        }
+        let ours = [
+            ("efd.source.topic", Some(letter.partition.topic.to_string())),
+            ("efd.source.partition", Some(letter.partition.partition.to_string())),
+            ("efd.source.offset", Some(letter.record.offset.to_string())),
+            ("efd.schema_id", letter.schema_id.map(|id| id.to_string())),
+            ("efd.destination", Some(self.destination.clone())),
+            ("efd.reason", Some(letter.cause.detail.clone())),
+        ];
+        for (key, value) in &ours {
+            if let Some(value) = value {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
+        }
+        headers
+    }
 }
 
 impl std::fmt::Debug for DeadLetters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeadLetters").field("client_id", &self.client_id).finish_non_exhaustive()
     }
-}
-
-/// The headers of the record, and behind them ours.
-fn headers(letter: &Letter<'_>) -> OwnedHeaders {
-    let mut headers = OwnedHeaders::new_with_capacity(letter.record.headers.len() + 5);
-    for (key, value) in &letter.record.headers {
-        headers = headers.insert(Header { key, value: *value });
-    }
-    let ours = [
-        ("efd.source.topic", Some(letter.partition.topic.to_string())),
-        ("efd.source.partition", Some(letter.partition.partition.to_string())),
-        ("efd.source.offset", Some(letter.record.offset.to_string())),
-        ("efd.schema_id", letter.schema_id.map(|id| id.to_string())),
-        ("efd.reason", Some(letter.cause.detail.clone())),
-    ];
-    for (key, value) in &ours {
-        if let Some(value) = value {
-            headers = headers.insert(Header { key, value: Some(value) });
-        }
-    }
-    headers
 }

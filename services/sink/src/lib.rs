@@ -34,6 +34,8 @@ mod point;
 mod rebalance;
 mod record;
 mod schemas;
+#[cfg(test)]
+mod testing;
 mod time;
 mod writer;
 

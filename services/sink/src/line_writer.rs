@@ -159,3 +159,7 @@ impl LineWriter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "line_writer_tests.rs"]
+mod tests;

@@ -65,7 +65,7 @@ impl Pipeline {
             consumer: Arc::new(consumer),
             commits,
             lines,
-            dead_letters: DeadLetters::new(config, &group),
+            dead_letters: DeadLetters::new(config, &group, &settings.name),
             schemas,
             metrics,
             limits: config.limits(),

@@ -1,5 +1,7 @@
 //! Integration tests on real Kafka, real InfluxDB 1.x and 2.x, and the real binaries.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod commands;
 mod dead_letters;
