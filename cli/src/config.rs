@@ -40,7 +40,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let log = LogConfig { filter: "warn,librdkafka=off,rdkafka=off".into(), ..LogConfig::default() };
+        let log = LogConfig { filter: "warn".into(), ..LogConfig::default() };
         Self {
             service: ServiceConfig { log, ..ServiceConfig::default() },
             kafka: KafkaConfig::default(),

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::{KafkaConfig, TopicPartition};
+use crate::{KafkaConfig, QuietContext, TopicPartition};
 
 /// Bound on one request to the brokers.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,7 +54,7 @@ pub struct GroupLag {
 
 /// Looks at topics and creates them.
 pub struct Admin {
-    client: AdminClient<DefaultClientContext>,
+    client: AdminClient<QuietContext>,
     config: KafkaConfig,
     client_id: String,
 }
@@ -67,7 +66,7 @@ impl Admin {
     /// When a setting is not one librdkafka takes.
     pub fn new(config: &KafkaConfig, client_id: &str) -> KafkaResult<Self> {
         Ok(Self {
-            client: config.client(client_id).create()?,
+            client: config.client(client_id).create_with_context(QuietContext)?,
             config: config.clone(),
             client_id: client_id.to_owned(),
         })
@@ -131,15 +130,15 @@ impl Admin {
             .iter()
             .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name.clone(), *partition)))
             .collect();
-        on_thread(move || lag_of(&config.create()?, &partitions)).await
+        on_thread(move || lag_of(&config.create_with_context(QuietContext)?, &partitions)).await
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&BaseConsumer) -> KafkaResult<T> + Send + 'static,
+        call: impl FnOnce(&BaseConsumer<QuietContext>) -> KafkaResult<T> + Send + 'static,
     ) -> KafkaResult<T> {
         let config = self.config.client(&self.client_id);
-        on_thread(move || call(&config.create()?)).await
+        on_thread(move || call(&config.create_with_context(QuietContext)?)).await
     }
 }
 
@@ -168,7 +167,7 @@ fn topic_info(topic: &rdkafka::metadata::MetadataTopic) -> TopicInfo {
     }
 }
 
-fn lag_of(consumer: &BaseConsumer, partitions: &[(String, i32)]) -> KafkaResult<Vec<GroupLag>> {
+fn lag_of(consumer: &BaseConsumer<QuietContext>, partitions: &[(String, i32)]) -> KafkaResult<Vec<GroupLag>> {
     let mut asked = TopicPartitionList::with_capacity(partitions.len());
     for (topic, partition) in partitions {
         asked.add_partition(topic, *partition);

@@ -18,7 +18,11 @@ pub fn error_kind(error: &KafkaError) -> ErrorKind {
     if matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::Nul(_)) {
         return ErrorKind::Fatal;
     }
-    match error.rdkafka_error_code() {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    match code {
         Some(
             Code::MessageSizeTooLarge
             | Code::InvalidMessageSize
@@ -32,7 +36,13 @@ pub fn error_kind(error: &KafkaError) -> ErrorKind {
             | Code::UnsupportedVersion
             | Code::UnsupportedSASLMechanism
             | Code::FencedInstanceId
-            | Code::InvalidArgument,
+            | Code::InvalidArgument
+            // What a broker says of a topic to be created that it will never create.
+            | Code::InvalidReplicationFactor
+            | Code::InvalidPartitions
+            | Code::InvalidConfig
+            | Code::InvalidTopic
+            | Code::PolicyViolation,
         ) => ErrorKind::Fatal,
         _ => ErrorKind::Transient,
     }
@@ -56,10 +66,12 @@ mod tests {
             (Code::InvalidRecord, ErrorKind::Record),
             (Code::Fatal, ErrorKind::Fatal),
             (Code::ProducerFenced, ErrorKind::Fatal),
+            (Code::InvalidReplicationFactor, ErrorKind::Fatal),
         ];
         for (code, kind) in table {
             assert_eq!(error_kind(&KafkaError::MessageProduction(code)), kind, "{code:?}");
             assert_eq!(error_kind(&KafkaError::Global(code)), kind, "{code:?}");
+            assert_eq!(error_kind(&KafkaError::AdminOp(code)), kind, "{code:?}");
         }
     }
 }

@@ -7,6 +7,7 @@
 mod admin;
 mod config;
 mod consumer;
+mod context;
 mod error;
 mod ledger;
 mod producer;
@@ -14,6 +15,7 @@ mod producer;
 pub use admin::{Admin, GroupLag, TopicInfo, TopicSpec};
 pub use config::KafkaConfig;
 pub use consumer::{ConsumerThread, PollHandler};
+pub use context::QuietContext;
 pub use error::{ErrorKind, error_kind};
 pub use ledger::{BatchId, OffsetLedger, TopicPartition};
 pub use producer::{Batch, OutRecord, Producer, ProducerOptions};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use tokio::sync::Notify;
 
-use crate::KafkaConfig;
+use crate::{KafkaConfig, QuietContext};
 
 /// Wait before a full buffer is tried again.
 const FULL_BUFFER_WAIT: Duration = Duration::from_millis(2);
@@ -77,9 +78,13 @@ struct Pending {
 struct Deliveries;
 
 impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        QuietContext.log(level, facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        // librdkafka reconnects by itself; the owner of the batch hears of a lost record.
-        tracing::debug!(error = %error, reason, "kafka producer");
+        // The owner of the batch hears of a record that was not delivered.
+        QuietContext.error(error, reason);
     }
 }
 
