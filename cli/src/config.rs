@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use efd_kafka::KafkaConfig;
 use efd_schema::RegistryConfig;
-use efd_service::{ConfigError, Env, LogConfig, ServiceConfig, Settings};
+use efd_service::{ConfigError, Env, LogConfig, LogFormat, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::influxdb::InfluxDbConfig;
@@ -40,7 +40,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let log = LogConfig { filter: "warn".into(), ..LogConfig::default() };
+        let log = LogConfig { filter: "warn".into(), format: LogFormat::Human };
         Self {
             service: ServiceConfig { log, ..ServiceConfig::default() },
             kafka: KafkaConfig::default(),
