@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use efd_service::{ConfigError, Env, Secret};
 use rdkafka::ClientConfig;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Where a Kafka cluster is and how to authenticate to it.
 ///
@@ -25,7 +25,8 @@ pub struct KafkaConfig {
     pub sasl_password: Secret,
     /// File with the certificate authorities that the brokers' certificates are checked against.
     pub ssl_ca_location: Option<String>,
-    /// Any further librdkafka setting, dots written as underscores, for example `fetch_max_bytes: "1000000"`.
+    /// Any further librdkafka setting but a secret, dots written as underscores, for example `fetch_max_bytes: "1000000"`.
+    #[serde(deserialize_with = "options")]
     pub options: BTreeMap<String, String>,
 }
 
@@ -79,6 +80,19 @@ impl KafkaConfig {
     }
 }
 
+/// Refuses secrets, which would be printed with the other settings.
+fn options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let options: BTreeMap<String, String> = BTreeMap::deserialize(deserializer)?;
+    let is_secret = |name: &&String| {
+        let name = name.replace('.', "_");
+        ["password", "passphrase", "secret", "key_pem"].iter().any(|part| name.contains(part))
+    };
+    match options.keys().find(is_secret) {
+        Some(name) => Err(de::Error::custom(format!("{name} is a secret, which no settings file may hold"))),
+        None => Ok(options),
+    }
+}
+
 /// `first` overrides what the file says; `fallback` only fills in.
 fn pick(setting: &mut Option<String>, env: &Env, first: &str, fallback: &str) {
     if let Some(value) = env.get(first) {
@@ -90,6 +104,8 @@ fn pick(setting: &mut Option<String>, env: &Env, first: &str, fallback: &str) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -113,6 +129,16 @@ mod tests {
         assert_eq!(client.get("sasl.mechanism"), Some("SCRAM-SHA-512"));
         assert_eq!(client.get("security.protocol"), Some("SASL_PLAINTEXT"));
         assert!(!format!("{config:?}").contains("pw"));
+    }
+
+    #[test]
+    fn a_secret_among_the_options_is_refused_by_name() {
+        for name in ["sasl_password", "ssl.key.password", "ssl_key_pem", "sasl_oauthbearer_client_secret"] {
+            let error = serde_json::from_value::<KafkaConfig>(json!({"options": {name: "pw"}})).unwrap_err();
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+        let options = json!({"options": {"ssl_key_location": "/tls/key"}});
+        serde_json::from_value::<KafkaConfig>(options).unwrap();
     }
 
     #[test]

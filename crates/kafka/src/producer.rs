@@ -3,8 +3,8 @@
 //! Idempotent, `acks=all`: librdkafka keeps the order of each partition and writes no record twice by itself. It retries for
 //! `message.timeout.ms` (5 minutes); after that the caller hears of the failure and decides.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -14,7 +14,6 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
 use tokio::sync::Notify;
 
 use crate::{KafkaConfig, QuietContext};
@@ -169,7 +168,8 @@ impl Batch {
     /// Hands a record to the producer; waits while its buffer is full, which is the back-pressure to the source.
     ///
     /// # Errors
-    /// When librdkafka refuses the record, for example for its size; the batch itself stays usable.
+    /// When librdkafka refuses the record, for example for its size; the batch itself stays usable. It also does when
+    /// the call is dropped while it waits; then the record is not in the batch.
     pub async fn send(&mut self, record: OutRecord<'_>) -> KafkaResult<()> {
         let mut base: BaseRecord<'_, [u8], [u8], Arc<Pending>> =
             BaseRecord::with_opaque_to(record.topic, self.pending.clone());
@@ -178,19 +178,17 @@ impl Batch {
         base.partition = record.partition;
         base.timestamp = record.timestamp_ms;
         base.headers = record.headers;
-        self.pending.count.fetch_add(1, Ordering::AcqRel);
         loop {
-            match self.producer.inner.send(base) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
-                    base = refused;
-                    tokio::time::sleep(FULL_BUFFER_WAIT).await;
-                }
-                Err((error, _)) => {
-                    self.pending.count.fetch_sub(1, Ordering::AcqRel);
-                    return Err(error);
-                }
+            // Before the record is taken, since it may be delivered before the call returns.
+            self.pending.count.fetch_add(1, Ordering::AcqRel);
+            let Err((error, refused)) = self.producer.inner.send(base) else { return Ok(()) };
+            // Before the wait too: a caller that gives up in it must not leave a record to wait for for ever.
+            self.pending.count.fetch_sub(1, Ordering::AcqRel);
+            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                return Err(error);
             }
+            base = refused;
+            tokio::time::sleep(FULL_BUFFER_WAIT).await;
         }
     }
 
@@ -203,5 +201,26 @@ impl Batch {
             self.pending.changed.notified().await;
         }
         self.pending.error.get().cloned().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_send_that_was_given_up_is_not_waited_for() {
+        let mut config =
+            KafkaConfig { bootstrap_servers: Some("127.0.0.1:1".into()), ..KafkaConfig::default() };
+        config.options.insert("queue_buffering_max_messages".into(), "1".into());
+        let options =
+            ProducerOptions { delivery_timeout: Duration::from_millis(500), ..ProducerOptions::default() };
+        let mut batch = Producer::new(&config, "test", &options).unwrap().batch();
+        let record = || OutRecord { topic: "t", payload: Some(b"x"), ..OutRecord::default() };
+        batch.send(record()).await.unwrap();
+        let waits_for_room = tokio::time::timeout(Duration::from_millis(20), batch.send(record())).await;
+        assert!(waits_for_room.is_err());
+        let delivered = tokio::time::timeout(Duration::from_secs(20), batch.delivered()).await;
+        assert!(delivered.expect("only the first record is waited for").is_err());
     }
 }

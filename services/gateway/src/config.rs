@@ -211,6 +211,11 @@ impl Settings for Config {
             url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some())
         };
         let rules = [
+            (
+                is_address(self.registry.url()),
+                "registry.url",
+                "must be an address such as http://localhost:8081",
+            ),
             (is_address(influxdb.url()), "influxdb.url", "must be an address such as http://localhost:8086"),
             (!influxdb.database.is_empty(), "influxdb.database", "must not be empty"),
             (!influxdb.retention_policy.is_empty(), "influxdb.retention_policy", "must not be empty"),
@@ -291,6 +296,7 @@ mod tests {
         assert!(
             refused(|config| config.influxdb.url = Some("localhost:8086".into())).starts_with("influxdb.url")
         );
+        assert!(refused(|config| config.registry.url = Some("r".into())).starts_with("registry.url"));
         assert!(refused(|config| config.query.chunk_values = 0).starts_with("query.chunk_values"));
         assert!(
             refused(|config| config.query.batch_bytes = ByteSize::mib(4)).starts_with("query.batch_bytes")

@@ -72,7 +72,8 @@ impl Topics {
             let problem = format!("the name of a topic has 1 to {MAX_NAME} bytes, not {}", name.len());
             return Err(QueryError::InvalidArgument(problem));
         }
-        let version = match self.registry.latest(&self.subnames.subject(name)).await {
+        let Some(subject) = self.subnames.subject(name) else { return Err(self.unknown(name).await) };
+        let version = match self.registry.latest(&subject).await {
             Ok(version) => version,
             Err(error) if error.kind() == RegistryErrorKind::NotFound => {
                 return Err(self.unknown(name).await);
@@ -98,10 +99,10 @@ impl Topics {
         };
         // The hint is not worth an error of its own.
         let measurements = self.influxdb.measurements().await.unwrap_or_default();
-        let hint = if measurements.iter().any(|measurement| measurement == name) {
+        let has_data = measurements.iter().any(|measurement| measurement == name);
+        let hint = if let Some(subject) = self.subnames.subject(name).filter(|_| has_data) {
             format!(
-                " with a schema: InfluxDB has data of it, but the registry has no subject {}; register its schema",
-                self.subnames.subject(name)
+                " with a schema: InfluxDB has data of it, but the registry has no subject {subject}; register its schema"
             )
         } else {
             let known = self.subnames.join(measurements, &subjects, "");
@@ -142,10 +143,12 @@ impl Subnames {
         Self { prefix: format!("lsst.{subname}.") }
     }
 
-    fn subject(&self, topic: &str) -> String {
+    /// The subject that has the schemas of a topic; none for the name of one of SAL's Kafka topics, which is no topic's.
+    fn subject(&self, topic: &str) -> Option<String> {
         match topic.strip_prefix(SAL) {
-            Some(rest) => format!("{}{rest}{VALUE}", self.prefix),
-            None => format!("{topic}{VALUE}"),
+            Some(rest) => Some(format!("{}{rest}{VALUE}", self.prefix)),
+            None if topic.starts_with(&self.prefix) => None,
+            None => Some(format!("{topic}{VALUE}")),
         }
     }
 
@@ -182,11 +185,12 @@ mod tests {
     #[test]
     fn a_topic_is_named_as_its_measurement_and_found_by_its_kafka_topic() {
         let sal = Subnames::new("sal");
-        assert_eq!(sal.subject("lsst.sal.X.y"), "lsst.sal.X.y-value");
+        assert_eq!(sal.subject("lsst.sal.X.y").as_deref(), Some("lsst.sal.X.y-value"));
         assert_eq!(sal.topic("lsst.sal.X.y-value").as_deref(), Some("lsst.sal.X.y"));
         let lab = Subnames::new("lab");
-        assert_eq!(lab.subject("lsst.sal.X.y"), "lsst.lab.X.y-value");
-        assert_eq!(lab.subject("lsst.cp.z"), "lsst.cp.z-value");
+        assert_eq!(lab.subject("lsst.sal.X.y").as_deref(), Some("lsst.lab.X.y-value"));
+        assert_eq!(lab.subject("lsst.lab.X.y"), None);
+        assert_eq!(lab.subject("lsst.cp.z").as_deref(), Some("lsst.cp.z-value"));
         assert_eq!(lab.topic("lsst.lab.X.y-value").as_deref(), Some("lsst.sal.X.y"));
         assert_eq!(lab.topic("lsst.sal.X.y-value"), None);
         assert_eq!(lab.topic("lsst.cp.z-value").as_deref(), Some("lsst.cp.z"));

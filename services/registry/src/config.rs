@@ -85,10 +85,8 @@ impl Settings for Config {
     }
 
     fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
-        if let Some(http) = env.get("EFD_REGISTRY_HTTP") {
-            self.http = http
-                .parse()
-                .map_err(|_| ConfigError::invalid("EFD_REGISTRY_HTTP", "must be an address and port"))?;
+        if let Some(http) = env.parsed("EFD_REGISTRY_HTTP")? {
+            self.http = http;
         }
         self.kafka.overlay(env)
     }

@@ -40,7 +40,7 @@ use tokio::net::TcpListener;
 pub const ABOUT: &str =
     "Schema registry with the Confluent REST interface, stored in the Kafka topic _schemas";
 
-/// Runs the registry until a stop is requested.
+/// Runs the registry until a stop is requested; requests under way then have `schemas.write_timeout` to end.
 ///
 /// # Errors
 /// When the port is taken, or the log ends as [`store::Log::follow`] says.
@@ -52,6 +52,17 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     tracing::info!(http = %listener.local_addr()?, topic = config.schemas.topic, "registry started");
     let api = rest::Api { store, metrics, max_schema_bytes: config.schemas.max_schema_bytes.as_u64() };
     let http = async { rest::serve(listener, api, ctx.stop.clone()).await.context("REST interface") };
-    tokio::try_join!(http, log.follow(ctx.stop.clone()))?;
-    Ok(())
+    let work = async { tokio::try_join!(http, log.follow(ctx.stop.clone())) };
+    let time_is_up = async {
+        ctx.stop.requested().await;
+        // By then every write that was asked for before has its answer.
+        tokio::time::sleep(config.schemas.write_timeout).await;
+    };
+    tokio::select! {
+        outcome = work => outcome.map(|_| ()),
+        () = time_is_up => {
+            tracing::warn!("clients that do not finish their requests were cut off");
+            Ok(())
+        }
+    }
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use efd_kafka::{ConsumerThread, KafkaConfig, PollHandler};
+use efd_kafka::{ConsumerThread, KafkaConfig, PollHandler, QuietContext};
 use efd_service::{Latch, Stop};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::watch;
 
 use crate::config::SchemasConfig;
@@ -21,22 +20,6 @@ use crate::store::View;
 
 /// Longest wait for a record, so also for the end of the thread.
 pub(crate) const POLL: Duration = Duration::from_millis(100);
-
-/// Leaves errors to the poll that returns them too: the default context would log each end of the partition as an error,
-/// and each failed try to connect.
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(error = %error, reason, "kafka consumer");
-    }
-
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "kafka consumer");
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 /// Applies each record to the view.
 #[derive(Debug)]
@@ -101,15 +84,15 @@ impl LogReader {
 }
 
 impl PollHandler for LogReader {
-    type Context = Quiet;
+    type Context = QuietContext;
 
-    fn record(&mut self, _: &BaseConsumer<Quiet>, record: &BorrowedMessage<'_>) -> ControlFlow<()> {
+    fn record(&mut self, _: &BaseConsumer<QuietContext>, record: &BorrowedMessage<'_>) -> ControlFlow<()> {
         self.last_error = None;
         self.apply(record);
         ControlFlow::Continue(())
     }
 
-    fn tick(&mut self, _: &BaseConsumer<Quiet>) -> ControlFlow<()> {
+    fn tick(&mut self, _: &BaseConsumer<QuietContext>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
@@ -131,7 +114,7 @@ pub(crate) fn consumer(
     config: &SchemasConfig,
     isolation: &str,
     from: Offset,
-) -> Result<BaseConsumer<Quiet>, KafkaError> {
+) -> Result<BaseConsumer<QuietContext>, KafkaError> {
     let mut client: ClientConfig = kafka.client(&config.transactional_id);
     client
         // rdkafka polls only consumers that have a group; this one is never joined.
@@ -142,7 +125,7 @@ pub(crate) fn consumer(
         // The end of the log is only noticed after this wait; a new record is sent at once whatever it is.
         .set("fetch.wait.max.ms", "50")
         .set("isolation.level", isolation);
-    let consumer: BaseConsumer<Quiet> = client.create_with_context(Quiet)?;
+    let consumer: BaseConsumer<QuietContext> = client.create_with_context(QuietContext)?;
     // librdkafka looks for the leader of an assigned partition once a second; if it knows it already, reading starts at once.
     let _ = consumer.fetch_metadata(Some(&config.topic), config.write_timeout);
     let mut place = TopicPartitionList::new();

@@ -1,8 +1,7 @@
 //! The topic of the schemas: made if absent, refused if it would lose schemas.
 
-use efd_kafka::{Admin, KafkaConfig, TopicSpec};
+use efd_kafka::{Admin, KafkaConfig, QuietContext, TopicSpec};
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 
@@ -67,7 +66,8 @@ async fn create(admin: &Admin, config: &SchemasConfig) -> Result<(), KafkaError>
 }
 
 async fn cleanup_policy(kafka: &KafkaConfig, config: &SchemasConfig) -> Result<String, KafkaError> {
-    let client: AdminClient<DefaultClientContext> = kafka.client(&config.transactional_id).create()?;
+    let client: AdminClient<QuietContext> =
+        kafka.client(&config.transactional_id).create_with_context(QuietContext)?;
     let options = AdminOptions::new().request_timeout(Some(config.write_timeout));
     let answers = client.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &options).await?;
     let mut policy = String::new();

@@ -1,11 +1,10 @@
 //! Transactions on the log, and the scan for ids. Every call blocks, for at most the write timeout.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use efd_kafka::KafkaConfig;
+use efd_kafka::{KafkaConfig, QuietContext};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
@@ -49,11 +48,11 @@ struct Deliveries;
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         // Whoever waits for the transaction hears of it.
-        tracing::debug!(error = %error, reason, "kafka producer");
+        QuietContext.error(error, reason);
     }
 
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "kafka producer");
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        QuietContext.log(level, facility, message);
     }
 }
 
