@@ -1,4 +1,4 @@
-# Every target does its own set-up: packages, Kafka, InfluxDB, build.
+# `make demo` and `make test` do all their set-up: packages, Kafka, InfluxDB, build.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/efd
 KAFKA := $(CACHE)/kafka-4.3.1
 INFLUXD2 := $(CACHE)/influxdb2-2.8.0/influxd
@@ -29,7 +29,7 @@ check: ## Format, lints, sizes, and the paths that the documents name
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	tests/check-tree
 
-deny: ## Licences and advisories of the dependencies
+deny: ## Licences and sources of the dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
 
@@ -37,7 +37,7 @@ servers: ## Install packages and fetch Kafka
 	tests/servers/install-packages $(GO)
 	tests/servers/fetch-kafka $(KAFKA)
 
-influxdb2: ## Build InfluxDB 2.x once
+influxdb2: servers ## Build InfluxDB 2.x once
 	tests/servers/build-influxdb2 $(INFLUXD2)
 
 clean: ## Remove what was built here; the servers in the cache folder stay

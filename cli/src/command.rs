@@ -11,12 +11,14 @@ use crate::demo::DemoArgs;
 use crate::get::GetArgs;
 use crate::{check, demo, get, init, topics};
 
+/// Exit code for a wrong command line, as clap has it.
+const EXIT_USAGE: u8 = 2;
 /// Exit code for wrong settings, as the services have it (sysexits.h EX_CONFIG).
 const EXIT_CONFIG: u8 = 78;
 
 /// Engineering and Facilities Database: set it up, look at it, get data out of it.
 #[derive(Debug, Parser)]
-#[command(name = "efd", version, about, max_term_width = 100)]
+#[command(name = "efd", version, max_term_width = 100)]
 struct CommandLine {
     /// File with the addresses of Kafka, registry, InfluxDB, gateway and sinks.
     #[arg(long, short, env = "EFD_CONFIG", global = true, value_name = "FILE")]
@@ -95,7 +97,8 @@ async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(command) = line.command else {
-        anyhow::bail!("no command given: try `efd --help`");
+        crate::output::complain("efd: no command given: try `efd --help`");
+        return Ok(ExitCode::from(EXIT_USAGE));
     };
     let _telemetry = efd_service::init_telemetry("efd", &config.service)?;
     match command {

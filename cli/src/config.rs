@@ -30,12 +30,13 @@ pub struct Config {
     /// Folder with SAL interface files: ours, or a checkout of ts_xml. Default `interfaces`.
     pub interfaces: PathBuf,
     /// Second part of Kafka topic names, `lsst.<subname>.<component>.<name>`. Default `sal`; environment
-    /// `LSST_TOPIC_SUBNAME`.
+    /// `EFD_TOPIC_SUBNAME` overrides, `LSST_TOPIC_SUBNAME` fills in.
     pub topic_subname: Option<String>,
     /// Partitions of a new telemetry topic; events always have one. Default 1.
     pub partitions: u16,
-    /// Replication factor of a new topic. Default 1; environment `LSST_KAFKA_REPLICATION_FACTOR`.
-    pub replication: Option<i32>,
+    /// Replication factor of a new topic. Default 1; environment `EFD_KAFKA_REPLICATION_FACTOR` overrides,
+    /// `LSST_KAFKA_REPLICATION_FACTOR` fills in.
+    pub replication_factor: Option<i32>,
 }
 
 impl Default for Config {
@@ -51,7 +52,7 @@ impl Default for Config {
             interfaces: "interfaces".into(),
             topic_subname: None,
             partitions: 1,
-            replication: None,
+            replication_factor: None,
         }
     }
 }
@@ -63,8 +64,8 @@ impl Config {
     }
 
     /// Replication factor of a new topic.
-    pub fn replication(&self) -> i32 {
-        self.replication.unwrap_or(1)
+    pub fn replication_factor(&self) -> i32 {
+        self.replication_factor.unwrap_or(1)
     }
 }
 
@@ -86,16 +87,14 @@ impl Settings for Config {
         if let Some(url) = env.get("EFD_GATEWAY_URL") {
             url.clone_into(&mut self.gateway);
         }
-        if self.topic_subname.is_none() {
-            self.topic_subname = env.get("LSST_TOPIC_SUBNAME").map(str::to_owned);
-        }
-        if self.replication.is_none()
-            && let Some(text) = env.get("LSST_KAFKA_REPLICATION_FACTOR")
-        {
-            let factor = text.parse().map_err(|_| {
-                ConfigError::invalid("LSST_KAFKA_REPLICATION_FACTOR", format!("{text} is not a whole number"))
-            })?;
-            self.replication = Some(factor);
+        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
+        self.topic_subname = subname
+            .or(self.topic_subname.take())
+            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
+        if let Some(factor) = env.parsed("EFD_KAFKA_REPLICATION_FACTOR")? {
+            self.replication_factor = Some(factor);
+        } else if self.replication_factor.is_none() {
+            self.replication_factor = env.parsed("LSST_KAFKA_REPLICATION_FACTOR")?;
         }
         Ok(())
     }
@@ -104,9 +103,27 @@ impl Settings for Config {
         if self.partitions < 1 {
             return Err(ConfigError::invalid("partitions", "must be at least 1"));
         }
-        if self.replication() < 1 {
-            return Err(ConfigError::invalid("replication", "must be at least 1"));
+        if self.replication_factor() < 1 {
+            return Err(ConfigError::invalid("replication_factor", "must be at least 1"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_named_from_the_environment_as_the_services_name_them() {
+        let named = |pairs: &[(&str, &str)]| {
+            let mut config = Config { topic_subname: Some("file".into()), ..Config::default() };
+            config.overlay(&Env::from_pairs(pairs.iter().copied())).unwrap();
+            (config.topic_subname().to_owned(), config.replication_factor())
+        };
+        let lsst = [("LSST_TOPIC_SUBNAME", "lsst"), ("LSST_KAFKA_REPLICATION_FACTOR", "3")];
+        assert_eq!(named(&lsst), ("file".into(), 3));
+        let efd = [lsst[0], lsst[1], ("EFD_TOPIC_SUBNAME", "efd"), ("EFD_KAFKA_REPLICATION_FACTOR", "2")];
+        assert_eq!(named(&efd), ("efd".into(), 2));
     }
 }

@@ -14,11 +14,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use efd_service::Env;
+use efd_ingest::interfaces;
+use efd_kafka::{Admin, KafkaConfig};
+use efd_service::{Env, Stop};
 use indicatif::ProgressBar;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
-use crate::influxdb::InfluxDbConfig;
+use crate::influxdb::{InfluxDbClient, InfluxDbConfig};
 use crate::output;
 use crate::servers::{Generation, InfluxDb, Kafka, Programs};
 use crate::time;
@@ -85,12 +88,17 @@ pub async fn run(config: &Config, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         (None, None) => bail!("no folder for the demo"),
     };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut config = config.clone();
+    config.interfaces = std::path::absolute(args.interfaces.as_ref().unwrap_or(&config.interfaces))?;
+    // What is wrong with them is told before anything is started.
+    interfaces::load(&config.interfaces, &args.components)?;
     let spinner = output::spinner();
     spinner.enable_steady_tick(LOOK);
-    // Ctrl-C must find the servers stopped, also while they start.
+    let stop = Stop::new();
+    // Each way out drops the servers, which stops them.
     let outcome = tokio::select! {
-        outcome = play(config, args, folder, &spinner) => outcome,
-        () = second_interrupt() => Err(anyhow::anyhow!("interrupted twice: stopped without an account")),
+        outcome = play(&config, args, folder, &spinner, &stop) => outcome,
+        error = interrupts(&stop) => Err(error),
     };
     spinner.finish_and_clear();
     outcome
@@ -101,25 +109,31 @@ async fn play(
     args: &DemoArgs,
     folder: &Path,
     spinner: &ProgressBar,
+    stop: &Stop,
 ) -> anyhow::Result<ExitCode> {
     let started = time::now();
     let mut servers = Servers::default();
-    let (kafka, influxdb) = start_servers(args, folder, &mut servers, spinner).await?;
-    let interfaces = args.interfaces.clone().unwrap_or_else(|| config.interfaces.clone());
-    let mut config = config.clone();
-    config.interfaces = std::path::absolute(interfaces)?;
-    let files = Files::write(folder, &config, args, &kafka, &influxdb)?;
-    spinner.set_message("starting registry, sink, gateway and ingest");
-    let mut services = Services::start(&files, &Env::process()).await?;
-    spinner.suspend(|| output::print(&text::greeting(&files, &servers)));
-    watch(args, &files, &mut services, spinner).await?;
+    let start = async {
+        let (kafka, influxdb) = start_servers(args, folder, &mut servers, spinner).await?;
+        let files = Files::write(folder, config, args, &kafka, &influxdb)?;
+        spinner.set_message("starting registry, sink, gateway and ingest");
+        let services =
+            Services::start(&files, &services::environment(args, &influxdb, &Env::process())).await?;
+        anyhow::Ok((influxdb, files, services))
+    };
+    let (influxdb, files, mut services) = tokio::select! {
+        up = start => up?,
+        () = stop.requested() => bail!("interrupted while starting"),
+    };
+    spinner.suspend(|| output::tell(&text::greeting(&files, &servers)));
+    watch(args, &files, &mut services, spinner, stop).await?;
     spinner.set_message("stopping ingest, waiting until it delivered everything");
     services.stop_ingest().await?;
     let account = settle(args, &files, &influxdb, started, spinner).await?;
     services.stop().await?;
     drop(servers);
     spinner.finish_and_clear();
-    output::print(&account.to_string());
+    output::tell(&account.to_string());
     Ok(if account.lost() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -131,7 +145,14 @@ async fn start_servers(
 ) -> anyhow::Result<(String, InfluxDbConfig)> {
     let programs = Programs::locate(&Env::process());
     let kafka = match &args.kafka {
-        Some(address) => address.clone(),
+        Some(address) => {
+            let mut config =
+                KafkaConfig { bootstrap_servers: Some(address.clone()), ..KafkaConfig::default() };
+            config.overlay(&services::kafka_credentials(&Env::process()))?;
+            let answer = Admin::new(&config, "efd-demo")?.brokers().await;
+            answer.with_context(|| format!("Kafka at {address} (--kafka) does not answer"))?;
+            address.clone()
+        }
         None => {
             spinner.set_message("starting Kafka");
             servers.kafka.insert(Kafka::start(&programs, folder).await?).bootstrap_servers()
@@ -142,6 +163,10 @@ async fn start_servers(
             let version = if args.influxdb == Generation::V2 { 2 } else { 1 };
             let mut config = InfluxDbConfig { url: Some(url.clone()), version, ..InfluxDbConfig::default() };
             config.overlay(&Env::process())?;
+            // The command line has been more explicit than the environment.
+            config.url = Some(url.clone());
+            let answer = InfluxDbClient::new(&config)?.version().await;
+            answer.with_context(|| format!("InfluxDB at {url} (--influxdb-url) does not answer"))?;
             config
         }
         None => {
@@ -152,23 +177,22 @@ async fn start_servers(
     Ok((kafka, influxdb))
 }
 
-/// Shows the counters until the time is over, Ctrl-C comes, or a service ends by itself.
+/// Shows the counters until the time is over, a stop is requested, or a service ends by itself.
 async fn watch(
     args: &DemoArgs,
     files: &Files,
     services: &mut Services,
     spinner: &ProgressBar,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     let start = Instant::now();
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
     loop {
         let rest = args.duration.map(|duration| duration.saturating_sub(start.elapsed()));
         if rest.is_some_and(|rest| rest.is_zero()) {
             return Ok(());
         }
         tokio::select! {
-            _ = &mut interrupt => return Ok(()),
+            () = stop.requested() => return Ok(()),
             ended = services.ended() => return ended,
             () = tokio::time::sleep(LOOK.min(rest.unwrap_or(LOOK))) => {}
         }
@@ -191,18 +215,40 @@ async fn settle(
     loop {
         let counters = account::Counters::read(files).await?;
         spinner.set_message(format!("waiting until everything is written: {counters}"));
-        if counters.is_settled() || Instant::now() > deadline {
-            return Account::take(files, &args.components, influxdb, started).await;
+        let is_late = Instant::now() > deadline;
+        if counters.is_settled() || is_late {
+            let account = Account::take(files, &args.components, influxdb, started).await?;
+            // A record that was written twice counts twice in the sink, so that others may still be on their way.
+            if account.lost() == 0 || is_late {
+                return Ok(account);
+            }
         }
         tokio::time::sleep(LOOK.min(Duration::from_millis(100))).await;
     }
 }
 
-async fn second_interrupt() {
-    for _ in 0..2 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Without signals there is nothing to wait for.
-            std::future::pending::<()>().await;
+/// Requests the stop at Ctrl-C, SIGTERM or the end of the terminal; gives an error at the second one.
+async fn interrupts(stop: &Stop) -> anyhow::Error {
+    let listen = || -> std::io::Result<_> {
+        Ok((
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ))
+    };
+    let (mut interrupt, mut terminate, mut hangup) = match listen() {
+        Ok(signals) => signals,
+        Err(error) => return anyhow::Error::new(error).context("cannot listen for signals"),
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
+        if stop.is_requested() {
+            return anyhow::anyhow!("interrupted twice: stopped without an account");
+        }
+        stop.request();
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use efd_proto::query::v1::query_range_response::Part;
 use efd_proto::query::v1::{QueryRangeRequest, Selection};
 
@@ -19,6 +19,7 @@ use format::Writer;
 
 /// Arguments of `efd get`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("range").args(["start", "last"]).required(true))]
 pub struct GetArgs {
     /// Topic, for example lsst.sal.ATCamera.vacuum
     topic: String,
@@ -26,7 +27,7 @@ pub struct GetArgs {
     #[arg(long, short, value_delimiter = ',', value_name = "FIELD")]
     fields: Vec<String>,
     /// First time, UTC, inclusive, for example 2026-11-24T18:00:00Z
-    #[arg(long, value_parser = time::parse_time, allow_hyphen_values = true, value_name = "TIME", conflicts_with = "last", required_unless_present = "last")]
+    #[arg(long, value_parser = time::parse_time, allow_hyphen_values = true, value_name = "TIME")]
     start: Option<UnixNanos>,
     /// Last time, UTC, inclusive; now when not given.
     #[arg(long, value_parser = time::parse_time, allow_hyphen_values = true, value_name = "TIME", conflicts_with = "last")]

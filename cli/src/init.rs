@@ -9,6 +9,7 @@ use efd_ingest::initialise::{InitialiseOptions, Progress, TopicReport, initialis
 use efd_ingest::interfaces;
 use efd_kafka::Admin;
 use efd_schema::RegistryClient;
+use indicatif::ProgressBar;
 
 use crate::command::InitArgs;
 use crate::config::Config;
@@ -23,35 +24,40 @@ pub async fn run(config: &Config, args: &InitArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         return list(folder);
     }
-    let reports = create(config, folder, &args.components).await?;
+    let bar = output::progress(0, "topics");
+    let reports = create(config, folder, &args.components, &bar).await;
+    bar.finish_and_clear();
+    let reports = reports?;
     show(&reports);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Creates what is missing of the topics and schemas of the named components, with a progress bar.
-pub async fn create(config: &Config, folder: &Path, names: &[String]) -> anyhow::Result<Vec<TopicReport>> {
+/// Creates what is missing of the topics and schemas of the named components.
+pub async fn create(
+    config: &Config,
+    folder: &Path,
+    names: &[String],
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<TopicReport>> {
     let components = interfaces::load(folder, names)?;
     let options = InitialiseOptions {
         topic_subname: config.topic_subname().to_owned(),
-        replication_factor: config.replication(),
+        replication_factor: config.replication_factor(),
         partitions: config.partitions,
         concurrent_registrations: CONCURRENT_REGISTRATIONS,
     };
     let admin = Admin::new(&config.kafka, "efd-init")?;
     let registry = RegistryClient::new(&config.registry)?;
-    let bar =
-        output::progress(components.iter().map(|component| component.topics.len() as u64).sum(), "topics");
+    bar.set_length(components.iter().map(|component| component.topics.len() as u64).sum());
     let progress = |progress| match progress {
         Progress::TopicsCreated { created, total } => {
             bar.set_message(format!("{created} of {total} topics are new, schemas"));
         }
         Progress::SchemaRegistered { done, .. } => bar.set_position(done as u64),
     };
-    let reports = initialise(&components, &options, &admin, &registry, progress).await.with_context(|| {
+    initialise(&components, &options, &admin, &registry, progress).await.with_context(|| {
         format!("Kafka is {}, registry {}", config.kafka.bootstrap_servers(), registry.url())
-    });
-    bar.finish_and_clear();
-    reports
+    })
 }
 
 fn list(folder: &Path) -> anyhow::Result<ExitCode> {

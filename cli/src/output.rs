@@ -13,6 +13,12 @@ pub fn print(text: &str) {
     }
 }
 
+/// Writes to standard output as far as somebody reads it; for a program that goes on when the pipe is closed.
+pub fn tell(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Writes a line to standard error.
 pub fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

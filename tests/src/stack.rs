@@ -205,11 +205,15 @@ impl Stack {
     }
 
     async fn count_in_kafka(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
+        // A group that never committed is behind by every record there is.
+        self.lag("efd-tests-count", wanted).await
+    }
+
+    async fn lag(&self, group: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
         let admin = Admin::new(&self.kafka.config(), "efd-tests")?;
         let mut topics = admin.topics().await?;
         topics.retain(|topic| topic.name.starts_with("lsst.") && wanted(&topic.name));
-        // A group that never committed is behind by every record there is.
-        let records: i64 = admin.lag("efd-tests-count", &topics).await?.iter().map(|lag| lag.records).sum();
+        let records: i64 = admin.lag(group, &topics).await?.iter().map(|lag| lag.records).sum();
         Ok(u64::try_from(records)?)
     }
 
@@ -231,7 +235,16 @@ impl Stack {
             anyhow::ensure!(points <= records, "{points} points are more than {records} records");
             if points == records { Ok(true) } else { anyhow::bail!("{points} points") }
         })
-        .await
+        .await?;
+        let group = format!("efd-sink-{WORKER}");
+        crate::eventually("the sink has committed everything", || async {
+            let behind = self.lag(&group, |name| !name.ends_with(".dlq")).await?;
+            if behind == 0 { Ok(true) } else { anyhow::bail!("{behind} records behind") }
+        })
+        .await?;
+        let points = self.points().await?;
+        anyhow::ensure!(points == records, "{points} points of {records} records");
+        Ok(())
     }
 
     /// Writes line protocol to InfluxDB, past the sink.
@@ -306,7 +319,7 @@ impl Stack {
         let InfluxDbConfig { version, .. } = self.influxdb.config();
         let settings = json!({
             "kafka": self.kafka_settings(),
-            "registry": {"url": self.registry_url(), "timeout": "2s"},
+            "registry": {"url": self.registry_url()},
             "influxdb": {"url": self.influxdb.url(), "version": version},
             "gateway": self.gateway_url(),
             "sinks": {WORKER: format!("http://{}", local(self.sink_admin))},

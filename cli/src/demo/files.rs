@@ -23,7 +23,7 @@ pub struct Files {
     pub kafka: String,
     /// Address of InfluxDB.
     pub influxdb: String,
-    /// Token of an InfluxDB 2.x, for the services' environment; empty for 1.x.
+    /// Token of an InfluxDB 2.x, for the second terminal's environment; empty for 1.x.
     pub token: String,
     /// Components that are simulated.
     pub components: Vec<String>,
@@ -162,6 +162,7 @@ impl Files {
             "gateway": self.gateway(),
             "sinks": {WORKER: self.sink_admin()},
             "interfaces": config.interfaces,
+            "topic_subname": "sal",
         })
     }
 

@@ -6,10 +6,13 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use efd_service::http::Client;
 use efd_service::{Context, Env, Instance, Settings};
+use indicatif::ProgressBar;
 use tokio::task::JoinHandle;
 
+use super::DemoArgs;
 use super::files::Files;
 use crate::config::Config;
+use crate::influxdb::InfluxDbConfig;
 use crate::init;
 
 /// Bound on the time until a service is ready.
@@ -18,6 +21,22 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 /// Bound on the clean stop of a service.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a Kafka that the demo did not start may need, besides its address.
+const KAFKA_CREDENTIALS: &[&str] = &[
+    "EFD_KAFKA_SECURITY_PROTOCOL",
+    "EFD_KAFKA_SASL_MECHANISM",
+    "EFD_KAFKA_SASL_USERNAME",
+    "EFD_KAFKA_SASL_PASSWORD",
+    "EFD_KAFKA_SASL_PASSWORD_FILE",
+    "EFD_KAFKA_REPLICATION_FACTOR",
+    "LSST_KAFKA_SECURITY_PROTOCOL",
+    "LSST_KAFKA_SECURITY_MECHANISM",
+    "LSST_KAFKA_SECURITY_USERNAME",
+    "LSST_KAFKA_SECURITY_PASSWORD",
+    "LSST_KAFKA_SECURITY_PASSWORD_FILE",
+    "LSST_KAFKA_REPLICATION_FACTOR",
+];
 
 /// One service in this process.
 #[derive(Debug)]
@@ -37,17 +56,16 @@ pub struct Services {
 impl Services {
     /// Starts registry, sink, gateway and ingest, each from its file, and waits until each is ready.
     pub async fn start(files: &Files, env: &Env) -> anyhow::Result<Self> {
-        // The token of the demo's own InfluxDB reaches the services as it does in production.
-        let own = [("EFD_INFLUXDB_TOKEN", files.token.as_str())];
-        let env = if files.token.is_empty() { env.clone() } else { Env::from_pairs(own) };
+        // What the command line says is in this file: it is refused before anything runs.
+        let _: efd_ingest::Config = efd_service::load(Some(&files.path("ingest")), env)?;
         let mut services = Self { ingest: None, others: Vec::new() };
-        services.others.push(start("registry", files, &env, efd_registry::run).await?);
+        services.others.push(start("registry", files, env, efd_registry::run).await?);
         // As an operator does it: a worker that starts before its topics finds them only some seconds after they came.
-        let config: Config = efd_service::load(Some(&files.path("efd")), &env)?;
-        init::create(&config, &config.interfaces, &files.components).await?;
-        services.others.push(start("sink", files, &env, efd_sink::run).await?);
-        services.others.push(start("gateway", files, &env, efd_gateway::run).await?);
-        services.ingest = Some(start("ingest", files, &env, efd_ingest::run).await?);
+        let config: Config = efd_service::load(Some(&files.path("efd")), env)?;
+        init::create(&config, &config.interfaces, &files.components, &ProgressBar::hidden()).await?;
+        services.others.push(start("sink", files, env, efd_sink::run).await?);
+        services.others.push(start("gateway", files, env, efd_gateway::run).await?);
+        services.ingest = Some(start("ingest", files, env, efd_ingest::run).await?);
         Ok(services)
     }
 
@@ -78,6 +96,24 @@ impl Services {
         }
         outcome
     }
+}
+
+/// The environment of the demo's services: credentials for servers that the demo did not start, and nothing else. An address in
+/// the environment is that of another EFD, which simulated records must never reach.
+pub fn environment(args: &DemoArgs, influxdb: &InfluxDbConfig, process: &Env) -> Env {
+    let (token, password) = (influxdb.token.expose(), influxdb.password.expose());
+    let kafka = if args.kafka.is_some() { kafka(process) } else { Vec::new() };
+    let own = [("EFD_INFLUXDB_TOKEN", token), ("EFD_INFLUXDB_PASSWORD", password)];
+    Env::from_pairs(kafka.into_iter().chain(own))
+}
+
+/// What the environment says of a Kafka that the demo did not start, except where it is.
+pub fn kafka_credentials(process: &Env) -> Env {
+    Env::from_pairs(kafka(process))
+}
+
+fn kafka(process: &Env) -> Vec<(&'static str, &str)> {
+    KAFKA_CREDENTIALS.iter().filter_map(|name| Some((*name, process.get(name)?))).collect()
 }
 
 async fn start<C, F, Fut>(name: &'static str, files: &Files, env: &Env, run: F) -> anyhow::Result<Running>
@@ -133,4 +169,35 @@ async fn finish(running: &mut Running) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("{name} did not stop within {} s", STOP_TIMEOUT.as_secs()))?;
     outcome.context("it panicked").flatten().with_context(|| format!("{name} failed while stopping"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DemoArgs,
+    }
+
+    #[test]
+    fn an_address_of_another_efd_never_reaches_the_services() {
+        let process = Env::from_pairs([
+            ("EFD_INFLUXDB_URL", "http://summit:8086"),
+            ("EFD_REGISTRY_URL", "http://summit:8081"),
+            ("EFD_KAFKA_BOOTSTRAP_SERVERS", "summit:9092"),
+            ("LSST_KAFKA_SECURITY_USERNAME", "ts-salkafka"),
+        ]);
+        let influxdb = InfluxDbConfig { token: "own".into(), ..InfluxDbConfig::default() };
+        let names = |words: &[&str]| {
+            let env = environment(&Line::parse_from(words).args, &influxdb, &process);
+            format!("{env:?}")
+        };
+        assert_eq!(names(&["efd"]), r#"{"EFD_INFLUXDB_TOKEN"}"#);
+        let given = names(&["efd", "--kafka", "localhost:9092"]);
+        assert_eq!(given, r#"{"EFD_INFLUXDB_TOKEN", "LSST_KAFKA_SECURITY_USERNAME"}"#);
+    }
 }

@@ -32,7 +32,8 @@ pub fn greeting(files: &Files, servers: &Servers) -> String {
     line("In another terminal:");
     line("");
     line(&format!("  export EFD_CONFIG={}", files.path("efd").display()));
-    if !files.token.is_empty() {
+    // Only that of the demo's own server: somebody else's is a secret.
+    if servers.influxdb.is_some() && !files.token.is_empty() {
         line(&format!("  export EFD_INFLUXDB_TOKEN={}", files.token));
     }
     if let Some(program) =

@@ -120,12 +120,20 @@ impl InfluxDb {
         bail!("InfluxDB does not answer on port {}: {}", self.port, self.process.log_end())
     }
 
+    /// Does nothing on the data of an InfluxDB that was set up before.
     async fn set_up(&self) -> anyhow::Result<()> {
+        let client = Client::new(None)?;
+        let url = format!("{}/api/v2/setup", self.url());
+        let answer = client.send(http::Request::get(&url).body(Bytes::new())?, REQUEST_TIMEOUT).await?;
+        let answer: serde_json::Value = serde_json::from_slice(answer.body())?;
+        if answer.get("allowed").and_then(serde_json::Value::as_bool) == Some(false) {
+            return Ok(());
+        }
         let body = json!({"username": "efd", "password": "efd-demo-password", "org": "efd", "bucket": "efd/autogen", "token": TOKEN});
-        let request = http::Request::post(format!("{}/api/v2/setup", self.url()))
+        let request = http::Request::post(url)
             .header("content-type", "application/json")
             .body(Bytes::from(body.to_string()))?;
-        let answer = Client::new(None)?.send(request, REQUEST_TIMEOUT).await?;
+        let answer = client.send(request, REQUEST_TIMEOUT).await?;
         if !answer.status().is_success() {
             bail!("InfluxDB refused its set-up: {}", String::from_utf8_lossy(answer.body()));
         }

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use efd_kafka::{Admin, KafkaConfig};
 use nix::sys::signal::Signal;
+use tokio::process::Command;
 
 use super::process::{POLL, Process, server_folder};
 use super::{Programs, START_TIMEOUT, free_port};
+
+/// Any will do: 16 bytes in URL-safe base64.
+const CLUSTER_ID: &str = "ZWZkLWRlbW8tY2x1c3Rlcg";
 
 /// A running broker without authentication, on the loopback interface.
 #[derive(Debug)]
@@ -20,7 +24,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Formats a data folder under `parent`, starts the broker on a free port and waits until it answers.
+    /// Formats a data folder under `parent` where there is none, starts the broker on a free port and waits until it answers.
     ///
     /// # Errors
     /// When Java or the jars are missing, or the broker does not answer within a minute.
@@ -43,7 +47,7 @@ impl Kafka {
                 ["java", "-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-XX:TieredStopAtLevel=4", "-cp", &classes];
             start.iter().chain(words).map(|word| (*word).to_owned()).collect::<Vec<_>>()
         };
-        format_storage(&java, &properties)?;
+        format_storage(&java, &properties).await?;
         let process = Process::start("Kafka", &folder, &java(&["kafka.Kafka", &properties]))?;
         let mut kafka = Self { process, port };
         kafka.ready().await?;
@@ -95,15 +99,24 @@ impl Kafka {
     }
 }
 
-fn format_storage(java: &impl Fn(&[&str]) -> Vec<String>, properties: &str) -> anyhow::Result<()> {
-    // Any cluster id will do: 16 bytes in URL-safe base64.
-    let words =
-        java(&["kafka.tools.StorageTool", "format", "-t", "ZWZkLWRlbW8tY2x1c3Rlcg", "-c", properties]);
+async fn format_storage(java: &impl Fn(&[&str]) -> Vec<String>, properties: &str) -> anyhow::Result<()> {
+    let words = java(&[
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        "-t",
+        CLUSTER_ID,
+        "-c",
+        properties,
+    ]);
     let [program, arguments @ ..] = words.as_slice() else { bail!("no command") };
-    let output =
-        Command::new(program).args(arguments).stdin(Stdio::null()).output().context(
-            "cannot run java: install a Java runtime of version 17 or later (`make servers` does)",
-        )?;
+    // In a process group of its own, as the server itself: see `background` in process.rs.
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    let output = command
+        .output()
+        .await
+        .context("cannot run java: install a Java runtime of version 17 or later (`make servers` does)")?;
     if !output.status.success() {
         bail!("Kafka cannot format its data folder: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

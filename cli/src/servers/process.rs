@@ -1,10 +1,12 @@
 //! One server process: started by a script in its folder, stopped by process id.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -17,12 +19,16 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two looks at a process or an address.
 pub const POLL: Duration = Duration::from_millis(20);
 
-/// A server process; killed when dropped.
+/// Kills the server of this folder when its standard input ends, as it does when the process that holds it is gone.
+const GUARD: &str = "read -r _; kill -9 \"$(cat pid)\"";
+
+/// A server process; killed when dropped, and when this process ends in any other way.
 #[derive(Debug)]
 pub struct Process {
     name: &'static str,
     folder: PathBuf,
     child: Option<Child>,
+    guard: Child,
 }
 
 impl Process {
@@ -35,7 +41,13 @@ impl Process {
         let run = folder.join("run");
         fs::write(&run, script).with_context(|| format!("cannot write {}", run.display()))?;
         fs::set_permissions(&run, fs::Permissions::from_mode(0o755))?;
-        let mut process = Self { name, folder: folder.to_owned(), child: None };
+        let guard = background("sh")
+            .args(["-c", GUARD])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot start a shell")?;
+        let mut process = Self { name, folder: folder.to_owned(), child: None, guard };
         process.start_again()?;
         Ok(process)
     }
@@ -44,10 +56,7 @@ impl Process {
     pub fn start_again(&mut self) -> anyhow::Result<()> {
         // A pid left from before would be taken for the new one.
         let _ = fs::remove_file(self.folder.join("pid"));
-        let child = Command::new(self.folder.join("run"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+        let child = background(self.folder.join("run"))
             .spawn()
             .with_context(|| format!("cannot start {}", self.name))?;
         self.child = Some(child);
@@ -85,8 +94,7 @@ impl Process {
 
     /// An error with the end of the log, when the process is gone.
     pub fn check_alive(&mut self) -> anyhow::Result<()> {
-        let ended = self.child.as_mut().map(Child::try_wait).transpose()?.flatten();
-        if let Some(status) = ended {
+        if let Some(status) = self.try_wait()? {
             bail!("{} ended ({status}) while starting: {}", self.name, self.log_end());
         }
         Ok(())
@@ -101,7 +109,12 @@ impl Process {
     /// How it ended, if it did.
     pub fn try_wait(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         let child = self.child.as_mut().with_context(|| format!("{} was not started", self.name))?;
-        Ok(child.try_wait()?)
+        let ended = child.try_wait()?;
+        if ended.is_some() && self.pid() == self.child.as_ref().map(|child| child.id().cast_signed()) {
+            // Its number may be another process's soon.
+            let _ = fs::remove_file(self.folder.join("pid"));
+        }
+        Ok(ended)
     }
 
     /// Everything it logged.
@@ -131,7 +144,18 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop(Signal::SIGKILL);
+        // Nothing is left for the guard to kill.
+        drop::<Option<ChildStdin>>(self.guard.stdin.take());
+        let _ = self.guard.wait();
     }
+}
+
+/// A command without input and output, in a process group of its own: Ctrl-C in the terminal is for its starter, which stops
+/// the servers when it is done with them.
+fn background(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 #[expect(clippy::disallowed_methods, reason = "polls a process, with a deadline in the caller")]

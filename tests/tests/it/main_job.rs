@@ -37,7 +37,10 @@ async fn every_record_of_three_components_becomes_one_point(#[case] generation: 
 /// A heartbeat has exactly the fields of its schema, with their types.
 async fn fields_are_as_the_schema_says(stack: &Stack) {
     let client = InfluxDbClient::new(&stack.influxdb.config()).unwrap();
-    let series = client.query("SHOW FIELD KEYS FROM \"efd\".\"autogen\".\"lsst.sal.ATCamera.logevent_heartbeat\"").await.unwrap();
+    let series = client
+        .query("SHOW FIELD KEYS FROM \"efd\".\"autogen\".\"lsst.sal.ATCamera.logevent_heartbeat\"")
+        .await
+        .unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let fields: BTreeMap<String, String> =
         series[0].values.iter().map(|row| (text(&row[0]), text(&row[1]))).collect();
