@@ -1,6 +1,7 @@
 //! Settings of the sink.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -56,8 +57,12 @@ pub struct Config {
     /// Time within which a new topic is found (librdkafka `topic.metadata.refresh.interval.ms`). Default 5 s.
     #[serde(with = "humantime_serde")]
     pub metadata_refresh: Duration,
-    /// Records that librdkafka reads ahead (`queued.max.messages.kbytes`). Default 16 MiB.
-    pub read_ahead: ByteSize,
+    /// Time after which the group gives the partitions of a replica that died to the others, or to its successor
+    /// (librdkafka `session.timeout.ms`; brokers allow 6 s to 30 min). Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub session_timeout: Duration,
+    /// What librdkafka may read ahead of the batches.
+    pub read_ahead: ReadAheadConfig,
     /// How dead-letter topics are made.
     pub dead_letters: DeadLetterConfig,
 }
@@ -75,6 +80,18 @@ pub struct BatchConfig {
     /// Time since its first record. Default 20 ms.
     #[serde(with = "humantime_serde")]
     pub age: Duration,
+}
+
+/// Bounds on what librdkafka has read and the sink has not taken yet. Each such record costs about 500 bytes besides its own.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadAheadConfig {
+    /// Records at which no more are fetched (`queued.min.messages`). Default 20,000.
+    pub records: u32,
+    /// Bytes of records (`queued.max.messages.kbytes`). Default 16 MiB.
+    pub bytes: ByteSize,
+    /// Bytes of one fetch, compressed as they are in Kafka (`fetch.max.bytes`); a larger record comes nevertheless. Default 1 MiB.
+    pub fetch_bytes: ByteSize,
 }
 
 /// Back-off between tries, which go on for ever: doubling from `min` to `max`, with jitter.
@@ -155,7 +172,8 @@ impl Default for Config {
             plan_cache: 20_000,
             commit_interval: Duration::from_millis(500),
             metadata_refresh: Duration::from_secs(5),
-            read_ahead: ByteSize::mib(16),
+            session_timeout: Duration::from_secs(10),
+            read_ahead: ReadAheadConfig::default(),
             dead_letters: DeadLetterConfig::default(),
         }
     }
@@ -164,6 +182,12 @@ impl Default for Config {
 impl Default for BatchConfig {
     fn default() -> Self {
         Self { points: 5000, values: 250_000, bytes: ByteSize::mib(4), age: Duration::from_millis(20) }
+    }
+}
+
+impl Default for ReadAheadConfig {
+    fn default() -> Self {
+        Self { records: 20_000, bytes: ByteSize::mib(16), fetch_bytes: ByteSize::mib(1) }
     }
 }
 
@@ -216,12 +240,14 @@ impl Settings for Config {
             (!self.destinations.is_empty(), "destinations", "must have at least one entry"),
             (self.batch.points > 0, "batch.points", "must be at least 1"),
             (self.batch.values > 0, "batch.values", "must be at least 1"),
-            (SIZES.contains(&self.batch.bytes), "batch.bytes", "must be between 1KiB and 1GiB"),
-            (SIZES.contains(&self.read_ahead), "read_ahead", "must be between 1KiB and 1GiB"),
+            (SIZES.contains(&self.batch.bytes), "batch.bytes", "must be between 1MiB and 1GiB"),
+            (SIZES.contains(&self.read_ahead.bytes), "read_ahead.bytes", "must be between 1MiB and 1GiB"),
+            (SIZES.contains(&self.read_ahead.fetch_bytes), "read_ahead.fetch_bytes", "must be between 1MiB and 1GiB"),
+            (READ_AHEAD.contains(&self.read_ahead.records), "read_ahead.records", "must be 1 to 10000000"),
             (
                 SIZES.contains(&self.dead_letters.max_record_bytes),
                 "dead_letters.max_record_bytes",
-                "must be between 1KiB and 1GiB",
+                "must be between 1MiB and 1GiB",
             ),
             (
                 self.dead_letters.replication_factor == -1 || self.dead_letters.replication_factor > 0,
@@ -233,6 +259,7 @@ impl Settings for Config {
             (self.plan_cache > 0, "plan_cache", "must be at least 1"),
             (!self.commit_interval.is_zero(), "commit_interval", "must be longer than 0"),
             (self.metadata_refresh.as_millis() > 0, "metadata_refresh", "must be at least 1ms"),
+            (self.session_timeout >= Duration::from_secs(1), "session_timeout", "must be at least 1s"),
             (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
             (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
         ];
@@ -253,7 +280,9 @@ impl Settings for Config {
     }
 }
 
-const SIZES: std::ops::RangeInclusive<ByteSize> = ByteSize::kib(1)..=ByteSize::gib(1);
+const SIZES: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::gib(1);
+/// What librdkafka takes.
+const READ_AHEAD: RangeInclusive<u32> = 1..=10_000_000;
 
 fn check_owned(components: &[String], topics: &[String]) -> Result<(), ConfigError> {
     for component in components {

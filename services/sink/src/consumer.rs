@@ -3,7 +3,7 @@
 //! When no free batch is left, all partitions are paused, and polling goes on, so that the consumer stays in its group. When
 //! the schema of a record is not known yet, only its partition is paused; the record is held until the look-up ends.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -53,9 +53,12 @@ pub struct Consumer {
     batch: Batch,
     buffers: Buffers,
     schemas: Schemas,
-    seen_changes: u64,
+    /// Schema ids that became known.
+    finished: Receiver<u32>,
     /// Slots with held records.
     held: BTreeSet<usize>,
+    /// Which of them wait for which schema id.
+    waiting: HashMap<u32, Vec<usize>>,
     /// Whether all partitions are paused for want of a free batch.
     is_paused: bool,
     /// Whether the poll before this tick gave a record.
@@ -80,8 +83,9 @@ impl PollHandler for Consumer {
         let slot = self.partitions.find(record.topic(), record.partition());
         let has_held = self.partitions.get(slot).is_some_and(|slot| !slot.held.is_empty());
         let record = view(record);
-        if has_held || !self.take(slot, &record) {
-            self.hold(consumer, slot, &record);
+        let missing = if has_held { None } else { self.take(slot, &record) };
+        if has_held || missing.is_some() {
+            self.hold(consumer, slot, (&record, missing));
         }
         self.has_polled = true;
         self.records_since_clock += 1;
@@ -95,11 +99,7 @@ impl PollHandler for Consumer {
             return ControlFlow::Continue(());
         }
         self.records_since_clock = 0;
-        let changes = self.schemas.changes();
-        if changes != self.seen_changes {
-            self.seen_changes = changes;
-            self.release_held(consumer);
-        }
+        self.release_held(consumer);
         let is_due = self.batch.is_due(Instant::now());
         if is_due || self.is_paused { self.hand_on(consumer) } else { ControlFlow::Continue(()) }
     }
@@ -134,9 +134,10 @@ impl Consumer {
             partitions: Partitions::new(metrics.clone()),
             batch: first,
             buffers,
-            seen_changes: 0,
+            finished: schemas.finished(),
             schemas,
             held: BTreeSet::new(),
+            waiting: HashMap::new(),
             is_paused: false,
             has_polled: false,
             records_since_clock: 0,
@@ -165,42 +166,50 @@ impl Consumer {
         Ok(())
     }
 
-    /// Puts a record into the batch; false when its schema is not known yet.
-    fn take(&mut self, slot: usize, record: &Record<'_>) -> bool {
-        let Some(Slot { partition, component, known, .. }) = self.partitions.get_mut(slot) else { return true };
+    /// Puts a record into the batch; returns the id of its schema when that is not known yet.
+    fn take(&mut self, slot: usize, record: &Record<'_>) -> Option<u32> {
+        let Slot { partition, component, known, .. } = self.partitions.get_mut(slot)?;
         let source = Source { slot, partition, component: *component };
         let Some(payload) = record.payload else {
             self.batch.tombstone(source, record.offset);
-            return true;
+            return None;
         };
         let (id, body) = match wire::split(payload) {
             Ok(parts) => parts,
             Err(error) => {
                 self.batch.dead(source, record, None, Cause::from(&error));
-                return true;
+                return None;
             }
         };
         if known.as_ref().is_none_or(|known| known.plan.schema_id() != id) {
             match self.schemas.get(id) {
                 Lookup::Ready(found) => *known = Some(found),
-                Lookup::Waiting => return false,
+                Lookup::Waiting => return Some(id),
                 Lookup::Dead(cause) => {
                     self.batch.dead(source, record, Some(id), (*cause).clone());
-                    return true;
+                    return None;
                 }
             }
         }
         if let Some(known) = known {
             self.batch.point(source, record, (&known.plan, known.component), body);
         }
-        true
+        None
     }
 
-    /// Keeps a record until its schema is known, and stops reading its partition.
-    fn hold(&mut self, consumer: &BaseConsumer<Rebalances>, index: usize, record: &Record<'_>) {
+    /// Keeps a record until its schema is known, and stops reading its partition. `missing` is the id, for the first one.
+    fn hold(
+        &mut self,
+        consumer: &BaseConsumer<Rebalances>,
+        index: usize,
+        (record, missing): (&Record<'_>, Option<u32>),
+    ) {
         let Some(slot) = self.partitions.get_mut(index) else { return };
         slot.hold(record);
         let partition = slot.partition.clone();
+        if let Some(id) = missing {
+            self.waiting.entry(id).or_default().push(index);
+        }
         if self.held.insert(index) {
             self.told_pause(consumer.pause(&list([&partition])));
             self.show_paused(consumer);
@@ -209,27 +218,35 @@ impl Consumer {
 
     /// Takes held records whose schema is known by now, and reads their partitions on.
     fn release_held(&mut self, consumer: &BaseConsumer<Rebalances>) {
-        for index in self.held.clone() {
-            self.take_held(index);
-            let Some(slot) = self.partitions.get(index).filter(|slot| slot.held.is_empty()) else { continue };
-            if !self.is_paused {
-                self.told_pause(consumer.resume(&list([&slot.partition])));
+        let mut released = Vec::new();
+        while let Ok(id) = self.finished.try_recv() {
+            for index in self.waiting.remove(&id).unwrap_or_default() {
+                if self.take_held(index) && self.held.remove(&index) {
+                    released.push(index);
+                }
             }
-            self.held.remove(&index);
+        }
+        if released.is_empty() {
+            return;
+        }
+        if !self.is_paused {
+            let slots = released.iter().filter_map(|index| self.partitions.get(*index));
+            self.told_pause(consumer.resume(&list(slots.map(|slot| &slot.partition))));
         }
         self.show_paused(consumer);
     }
 
-    fn take_held(&mut self, index: usize) {
+    /// Takes the held records of a partition; false when one of them waits for another schema.
+    fn take_held(&mut self, index: usize) -> bool {
         while let Some(held) = self.partitions.get_mut(index).and_then(|slot| slot.held.pop_front()) {
-            if self.take(index, &held.record()) {
-                continue;
-            }
+            let Some(missing) = self.take(index, &held.record()) else { continue };
+            self.waiting.entry(missing).or_default().push(index);
             if let Some(slot) = self.partitions.get_mut(index) {
                 slot.held.push_front(held);
             }
-            return;
+            return false;
         }
+        true
     }
 
     /// Gives the batch to the writer and goes on with a free one; without one, pauses until there is one.

@@ -47,7 +47,7 @@ use efd_service::{Backoff, Context, Latch};
 use futures::future::try_join_all;
 
 pub use batch::{Batch, Limits, Source};
-pub use config::{BatchConfig, Config, DeadLetterConfig, RetryConfig};
+pub use config::{BatchConfig, Config, DeadLetterConfig, ReadAheadConfig, RetryConfig};
 pub use destination::DestinationConfig;
 pub use error::{Cause, Reason, SinkError};
 pub use plan::{Plan, PlanError, TIME_FIELD};

@@ -44,8 +44,8 @@ pub struct LineWriter {
 struct Part {
     from: usize,
     to: usize,
-    /// For a single line refused in words that are not InfluxDB's: the writes accepted until then.
-    doubted_at: Option<u64>,
+    /// Once they were refused, the writes accepted until then.
+    refused_at: Option<u64>,
 }
 
 impl LineWriter {
@@ -81,7 +81,7 @@ impl LineWriter {
     /// Writes all lines of a batch; returns those that were refused, in their order.
     pub async fn write(&self, batch: &Batch, lines: &Bytes) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        let mut parts = VecDeque::from([Part { from: 0, to: batch.entries().len(), doubted_at: None }]);
+        let mut parts = VecDeque::from([Part { from: 0, to: batch.entries().len(), refused_at: None }]);
         let mut backoff = self.backoff();
         while let Some(part) = parts.pop_back().filter(|part| part.from < part.to) {
             let accepted_before = self.accepted.load(Ordering::Acquire);
@@ -96,18 +96,18 @@ impl LineWriter {
                     continue;
                 }
             };
+            let refused_at = part.refused_at.or(Some(self.accepted.load(Ordering::Acquire)));
             if part.to - part.from > 1 {
                 let middle = part.from.midpoint(part.to);
-                parts.push_back(Part { from: middle, ..part });
-                parts.push_back(Part { to: middle, ..part });
-            } else if is_certain || part.doubted_at.is_some_and(|at| at < accepted_before) {
+                parts.push_back(Part { from: middle, to: part.to, refused_at });
+                parts.push_back(Part { from: part.from, to: middle, refused_at });
+            } else if is_certain || part.refused_at.is_some_and(|at| at < accepted_before) {
                 refusals.push(Refusal { entry: part.from, cause });
             } else {
-                // Perhaps it refuses everything, for a reason of its own. The line is believed to be bad only when
-                // another write was accepted since; it goes behind the other parts to let that happen.
+                // In words that are not InfluxDB's: perhaps everything is refused. The line is believed to be bad only
+                // when another write was accepted between two refusals; it goes behind the other parts to let that happen.
                 self.is_down(&cause.detail);
-                let accepted_now = self.accepted.load(Ordering::Acquire);
-                parts.push_front(Part { doubted_at: part.doubted_at.or(Some(accepted_now)), ..part });
+                parts.push_front(Part { refused_at, ..part });
                 tokio::time::sleep(backoff.next()).await;
             }
         }

@@ -136,7 +136,11 @@ fn connect(config: &Config, group: &str, context: Rebalances) -> KafkaResult<Bas
         .set("auto.offset.reset", "earliest")
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("topic.metadata.refresh.interval.ms", config.metadata_refresh.as_millis().to_string())
-        .set("queued.max.messages.kbytes", (config.read_ahead.as_u64() / 1024).to_string())
+        .set("session.timeout.ms", config.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", (config.session_timeout / 4).as_millis().to_string())
+        .set("queued.min.messages", config.read_ahead.records.to_string())
+        .set("queued.max.messages.kbytes", (config.read_ahead.bytes.as_u64() / 1024).to_string())
+        .set("fetch.max.bytes", config.read_ahead.fetch_bytes.as_u64().to_string())
         // Default 1 s: after a full queue, a partition would not be read for so long.
         .set("fetch.queue.backoff.ms", "5");
     // What the operator set by hand wins.
@@ -161,3 +165,7 @@ async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>) {
         tracing::warn!("kafka did not answer while the consumer left its group");
     }
 }
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;

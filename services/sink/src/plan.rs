@@ -27,6 +27,9 @@ pub enum PlanError {
     /// The field with the time is missing or of another type.
     #[error("the schema has no field {TIME_FIELD} of type double, so its records have no time")]
     NoTime,
+    /// The names of all fields together pass 4 GiB.
+    #[error("the names of the fields are too long")]
+    TooLarge,
 }
 
 /// What the bytes of a value are.
@@ -56,9 +59,9 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Key {
     /// First byte.
-    pub start: usize,
+    pub start: u32,
     /// Bytes, comma and equal sign included.
-    pub len: usize,
+    pub len: u32,
 }
 
 /// How often the value comes.
@@ -67,7 +70,7 @@ pub enum Shape {
     /// Once.
     One(Key),
     /// As an Avro array.
-    Many(Elements),
+    Many(Box<Elements>),
 }
 
 /// The names of an array's elements.
@@ -78,7 +81,7 @@ pub struct Elements {
     /// Keys of the first elements, as many as the schema's default has.
     pub keys: Box<[Key]>,
     /// Which branch is null, where each item is a union.
-    pub item_null: Option<i64>,
+    pub item_null: Option<u8>,
 }
 
 /// One field of the record, in the order of its bytes.
@@ -87,7 +90,7 @@ pub struct Op {
     /// Type of the value, or of each item.
     pub kind: Kind,
     /// Which branch is null, where the field is a union.
-    pub null_branch: Option<i64>,
+    pub null_branch: Option<u8>,
     /// One value or many.
     pub shape: Shape,
 }
@@ -100,7 +103,8 @@ pub struct Plan {
     head: Box<[u8]>,
     ops: Box<[Op]>,
     keys: Box<[u8]>,
-    names: HashSet<Box<str>>,
+    /// All prepared keys in the order of their text.
+    sorted: Box<[Key]>,
     collisions: Box<[String]>,
 }
 
@@ -126,6 +130,8 @@ impl Plan {
         if !has_time {
             return Err(PlanError::NoTime);
         }
+        let text = |key: &Key| key_text(&compiler.keys, *key);
+        compiler.sorted.sort_unstable_by(|a, b| text(a).cmp(text(b)));
         // Room behind the last key for a copy of fixed size.
         compiler.keys.extend_from_slice(&[0; FAST_KEY]);
         Ok(Self {
@@ -134,7 +140,7 @@ impl Plan {
             head: head.into(),
             ops: ops.into(),
             keys: compiler.keys.into(),
-            names: compiler.names,
+            sorted: compiler.sorted.into(),
             collisions: compiler.collisions.into(),
         })
     }
@@ -164,9 +170,9 @@ impl Plan {
         &self.keys
     }
 
-    /// Whether a field or prepared element has this name.
-    pub fn has_name(&self, name: &str) -> bool {
-        self.names.contains(name)
+    /// Whether a field or prepared element has this key: comma, escaped name, equal sign.
+    pub fn has_key(&self, key: &[u8]) -> bool {
+        self.sorted.binary_search_by(|known| key_text(&self.keys, *known).cmp(key)).is_ok()
     }
 
     /// Names that a second field claimed too, in the order of the schema.
@@ -178,7 +184,8 @@ impl Plan {
 #[derive(Default)]
 struct Compiler {
     keys: Vec<u8>,
-    names: HashSet<Box<str>>,
+    sorted: Vec<Key>,
+    names: HashSet<String>,
     collisions: Vec<String>,
 }
 
@@ -192,31 +199,41 @@ impl Compiler {
             let mut base = vec![b','];
             escape_into(name, b",= ", &mut base);
             let length = length.unwrap_or(0).min(MAX_PREPARED);
-            let keys = (0..length).map(|index| self.key(format!("{name}{index}"))).collect();
-            (Shape::Many(Elements { base: base.into(), keys, item_null }), kind)
+            let keys = (0..length).map(|index| self.key(format!("{name}{index}"))).collect::<Result<_, _>>()?;
+            (Shape::Many(Box::new(Elements { base: base.into(), keys, item_null })), kind)
         } else {
-            (Shape::One(self.key(name.to_owned())), kind(ty).ok_or_else(unsupported)?)
+            (Shape::One(self.key(name.to_owned())?), kind(ty).ok_or_else(unsupported)?)
         };
         Ok(Op { kind, null_branch, shape })
     }
 
-    fn key(&mut self, name: String) -> Key {
+    fn key(&mut self, name: String) -> Result<Key, PlanError> {
         if self.names.contains(name.as_str()) {
             self.collisions.push(name);
-            return Key::default();
+            return Ok(Key::default());
         }
         let start = self.keys.len();
         self.keys.push(b',');
         escape_into(&name, b",= ", &mut self.keys);
         self.keys.push(b'=');
-        self.names.insert(name.into());
-        Key { start, len: self.keys.len() - start }
+        let len = u32::try_from(self.keys.len() - start);
+        let (Ok(start), Ok(len)) = (u32::try_from(start), len) else { return Err(PlanError::TooLarge) };
+        let key = Key { start, len };
+        self.sorted.push(key);
+        self.names.insert(name);
+        Ok(key)
     }
 }
 
-fn unwrap_nullable(ty: &Type) -> (Option<i64>, &Type) {
+/// The bytes of a key.
+pub fn key_text(keys: &[u8], key: Key) -> &[u8] {
+    let start = key.start as usize;
+    keys.get(start..start + key.len as usize).unwrap_or_default()
+}
+
+fn unwrap_nullable(ty: &Type) -> (Option<u8>, &Type) {
     match ty {
-        Type::Nullable { null_branch, inner } => (i64::try_from(*null_branch).ok(), inner),
+        Type::Nullable { null_branch, inner } => (u8::try_from(*null_branch).ok(), inner),
         other => (None, other),
     }
 }

@@ -1,5 +1,8 @@
 //! What a schema compiles to.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::*;
 
 fn schema(fields: &str) -> RecordSchema {
@@ -10,16 +13,13 @@ fn schema(fields: &str) -> RecordSchema {
     RecordSchema::parse(&text).unwrap()
 }
 
-fn key_text(plan: &Plan, key: Key) -> &str {
-    std::str::from_utf8(&plan.keys()[key.start..key.start + key.len]).unwrap()
-}
-
 fn written_keys(plan: &Plan) -> Vec<&str> {
+    let text = |key: Key| std::str::from_utf8(key_text(plan.keys(), key)).unwrap();
     let mut keys = Vec::new();
     for op in plan.ops() {
         match &op.shape {
-            Shape::One(key) => keys.push(key_text(plan, *key)),
-            Shape::Many(elements) => keys.extend(elements.keys.iter().map(|key| key_text(plan, *key))),
+            Shape::One(key) => keys.push(text(*key)),
+            Shape::Many(elements) => keys.extend(elements.keys.iter().map(|key| text(*key))),
         }
     }
     keys
@@ -99,4 +99,34 @@ fn special_characters_are_escaped() {
     let mut out = Vec::new();
     escape_into("a b,c=d", b",= ", &mut out);
     assert_eq!(out, br"a\ b\,c\=d");
+}
+
+#[test]
+fn every_real_schema_has_a_plan_and_the_known_collisions_are_found() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/avro_golden");
+    let Ok(files) = folder.read_dir() else {
+        println!("skipped: there is no {}", folder.display());
+        return;
+    };
+    let (mut plans, mut colliding) = (0, BTreeSet::new());
+    for file in files {
+        for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+            let topic: serde_json::Value = serde_json::from_str(line).unwrap();
+            let schema = RecordSchema::parse(&topic["schema"].to_string()).unwrap();
+            let plan = Plan::compile(1, &schema).unwrap();
+            plans += 1;
+            if !plan.collisions().is_empty() {
+                colliding.insert(plan.measurement().to_owned());
+            }
+        }
+    }
+    assert!(plans > 500);
+    let expected = [
+        "logevent_afeDecentralizedIOOutputs",
+        "logevent_laserDecentralizedIOInput",
+        "logevent_laserDecentralizedIOOutputs",
+        "logevent_m2cDecentralizedIOInput",
+        "logevent_m2cDecentralizedIOOutput",
+    ];
+    assert_eq!(colliding, expected.map(|name| format!("lsst.sal.GIS.{name}")).into());
 }

@@ -11,7 +11,7 @@ use efd_schema::avro::{AvroError, Reader};
 use thiserror::Error;
 
 use crate::number;
-use crate::plan::{Elements, FAST_KEY, Key, Kind, Op, Plan, Shape};
+use crate::plan::{Elements, FAST_KEY, Key, Kind, Op, Plan, Shape, key_text};
 use crate::time::{self, TimeError};
 
 /// Longest line that is made of one record; a valid one is a hundred times shorter.
@@ -179,7 +179,7 @@ impl Line<'_> {
     fn block(
         &mut self,
         kind: &Kind,
-        item_null: Option<i64>,
+        item_null: Option<u8>,
         keys: &[Key],
         reader: &mut Reader<'_>,
     ) -> Result<(), PointError> {
@@ -230,9 +230,9 @@ impl Line<'_> {
     ) -> Result<(), PointError> {
         let mut keys = base.to_vec();
         keys.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
-        let is_taken = std::str::from_utf8(keys.get(1..).unwrap_or_default()).is_ok_and(|name| plan.has_name(name));
         keys.push(b'=');
-        let key = if is_taken { Key::default() } else { Key { start: 0, len: keys.len() } };
+        let len = if plan.has_key(&keys) { 0 } else { u32::try_from(keys.len()).unwrap_or_default() };
+        let key = Key { start: 0, len };
         keys.extend_from_slice(&[0; FAST_KEY]);
         let mut line = Line {
             keys: &keys,
@@ -310,12 +310,13 @@ impl Line<'_> {
         }
         self.values += 1;
         // A copy of fixed size, cut back, costs half of one whose length is only known here.
-        let fast = self.keys.get(key.start..).and_then(<[u8]>::first_chunk::<FAST_KEY>);
-        if let Some(chunk) = fast.filter(|_| key.len <= FAST_KEY) {
+        let len = key.len as usize;
+        let fast = self.keys.get(key.start as usize..).and_then(<[u8]>::first_chunk::<FAST_KEY>);
+        if let Some(chunk) = fast.filter(|_| len <= FAST_KEY) {
             self.out.extend_from_slice(chunk);
-            self.out.truncate(self.out.len() - (FAST_KEY - key.len));
-        } else if let Some(text) = self.keys.get(key.start..key.start + key.len) {
-            self.out.extend_from_slice(text);
+            self.out.truncate(self.out.len() - (FAST_KEY - len));
+        } else {
+            self.out.extend_from_slice(key_text(self.keys, key));
         }
         true
     }
@@ -323,10 +324,10 @@ impl Line<'_> {
 
 /// Whether there is a union and its branch is null; reads the branch.
 #[inline]
-fn is_null(null_branch: Option<i64>, reader: &mut Reader<'_>) -> Result<bool, PointError> {
+fn is_null(null_branch: Option<u8>, reader: &mut Reader<'_>) -> Result<bool, PointError> {
     let Some(null_branch) = null_branch else { return Ok(false) };
     match reader.long()? {
-        branch @ 0..=1 => Ok(branch == null_branch),
+        branch @ 0..=1 => Ok(branch == i64::from(null_branch)),
         other => Err(PointError::Branch(other)),
     }
 }

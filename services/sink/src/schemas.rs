@@ -6,8 +6,8 @@
 //! under its id, so a plan is good for ever, and so is the finding that no plan can be made.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use efd_schema::{RecordSchema, RegistryClient, RegistryError, RegistryErrorKind};
@@ -37,7 +37,7 @@ pub struct Known {
 pub enum Lookup {
     /// Points can be made.
     Ready(Arc<Known>),
-    /// Being looked up; [`Schemas::changes`] tells when to ask again.
+    /// Being looked up; [`Schemas::finished`] tells when to ask again.
     Waiting,
     /// Its records are dead.
     Dead(Arc<Cause>),
@@ -64,7 +64,7 @@ struct Shared {
     unknown_ttl: Duration,
     capacity: usize,
     entries: Mutex<HashMap<u32, Entry>>,
-    changes: AtomicU64,
+    listeners: Mutex<Vec<mpsc::Sender<u32>>>,
     look_ups: Semaphore,
     is_up: AtomicBool,
     runtime: Handle,
@@ -83,7 +83,7 @@ impl Schemas {
             unknown_ttl: config.unknown_schema_ttl,
             capacity: config.plan_cache,
             entries: Mutex::default(),
-            changes: AtomicU64::new(0),
+            listeners: Mutex::default(),
             look_ups: Semaphore::new(LOOK_UPS),
             is_up: AtomicBool::new(true),
             runtime: Handle::current(),
@@ -118,9 +118,11 @@ impl Schemas {
         Lookup::Waiting
     }
 
-    /// A number that grows whenever a look-up ends.
-    pub fn changes(&self) -> u64 {
-        self.shared.changes.load(Ordering::Acquire)
+    /// Gives every id whose look-up ends from now on, one for each look-up.
+    pub fn finished(&self) -> mpsc::Receiver<u32> {
+        let (sender, receiver) = mpsc::channel();
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        receiver
     }
 }
 
@@ -161,7 +163,7 @@ async fn look_up(shared: Arc<Shared>, id: u32) {
         }
     };
     shared.entries().insert(id, Entry { lookup, until });
-    shared.changes.fetch_add(1, Ordering::AcqRel);
+    shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener.send(id).is_ok());
 }
 
 /// The text of the schema, or the error of a registry that does not know it even after the wait.

@@ -41,11 +41,11 @@ fn dead_reason(schemas: &Schemas, id: u32) -> Option<Reason> {
 async fn many_questions_are_one_look_up_and_the_plan_is_kept() {
     let server = FakeServer::start(|_| (200, SCHEMA.into())).await;
     let schemas = schemas(&server, |_| {});
-    let before = schemas.changes();
+    let finished = schemas.finished();
     for _ in 0..100 {
         assert!(is_waiting(&schemas, 7));
     }
-    until("plan", || schemas.changes() > before).await;
+    until("plan", || finished.try_recv() == Ok(7)).await;
     let Lookup::Ready(known) = schemas.get(7) else { panic!("no plan") };
     assert_eq!((known.plan.schema_id(), known.plan.measurement()), (7, "lsst.sal.Test.t"));
     assert_eq!(known.component, schemas.shared.metrics.component("Test"));

@@ -21,7 +21,6 @@ pub const LIMITS: Limits =
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub path: String,
-    pub headers: String,
     pub body: String,
 }
 
@@ -66,7 +65,7 @@ async fn serve(stream: TcpStream, answer: Arc<Answer>, seen: Arc<Mutex<Vec<Seen>
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         stream.read_exact(&mut body).await.ok()?;
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let request = Seen { path, headers: head, body: String::from_utf8(body).unwrap() };
+        let request = Seen { path, body: String::from_utf8(body).unwrap() };
         let (status, text) = answer(&request);
         seen.lock().unwrap().push(request);
         let reply = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{text}", text.len());

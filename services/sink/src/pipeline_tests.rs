@@ -1,0 +1,228 @@
+//! The whole sink over librdkafka's mock broker and a server that plays registry and InfluxDB.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use efd_kafka::{KafkaConfig, OutRecord, Producer, ProducerOptions};
+use efd_schema::{RegistryConfig, avro, wire};
+use efd_service::{Instance, Settings as _};
+use rdkafka::mocking::MockCluster;
+
+use super::*;
+use crate::config::{BatchConfig, RetryConfig};
+use crate::destination::DestinationConfig;
+use crate::testing::{FakeServer, until};
+
+const SCHEMA: &str = r#"{"schema":"{\"type\":\"record\",\"name\":\"lsst.sal.Test.t\",\"fields\":[{\"name\":\"private_efdStamp\",\"type\":\"double\"}]}"}"#;
+const KNOWN: u32 = 1;
+const LATE: u32 = 2;
+
+/// Plays registry and InfluxDB; remembers the stored lines.
+struct World {
+    cluster: MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+    server: FakeServer,
+    stored: Arc<Mutex<Vec<String>>>,
+    takes_points: Arc<AtomicBool>,
+    knows_late: Arc<AtomicBool>,
+}
+
+impl World {
+    async fn new(topics: &[&str]) -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        for topic in topics {
+            cluster.create_topic(topic, 1, 1).unwrap();
+        }
+        let (stored, takes_points, knows_late) =
+            (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let (lines, takes, knows) = (stored.clone(), takes_points.clone(), knows_late.clone());
+        let server = FakeServer::start(move |request| {
+            let is_known = request.path.ends_with("/1") || knows.load(Ordering::SeqCst);
+            if request.path.starts_with("/schemas/ids/") {
+                return if is_known { (200, SCHEMA.into()) } else { (503, String::new()) };
+            }
+            if request.path.starts_with("/write") && !takes.load(Ordering::SeqCst) {
+                return (503, String::new());
+            }
+            lines.lock().unwrap().extend(request.body.lines().map(str::to_owned));
+            (204, String::new())
+        })
+        .await;
+        Self { cluster, server, stored, takes_points, knows_late }
+    }
+
+    fn kafka(&self) -> KafkaConfig {
+        KafkaConfig { bootstrap_servers: Some(self.cluster.bootstrap_servers()), ..KafkaConfig::default() }
+    }
+
+    fn config(&self) -> Config {
+        let config = Config {
+            components: vec!["Test".into()],
+            kafka: self.kafka(),
+            registry: RegistryConfig { url: Some(self.server.url.clone()), ..RegistryConfig::default() },
+            destinations: vec![DestinationConfig {
+                url: self.server.url.clone(),
+                create: false,
+                ..DestinationConfig::default()
+            }],
+            retry: RetryConfig { min: Duration::from_millis(5), max: Duration::from_millis(20) },
+            metadata_refresh: Duration::from_millis(200),
+            commit_interval: Duration::from_millis(20),
+            ..Config::default()
+        };
+        config.check().unwrap();
+        config
+    }
+
+    async fn produce(&self, topic: &str, schema_id: u32, seconds: std::ops::Range<u32>) {
+        let producer = Producer::new(&self.kafka(), "test", &ProducerOptions::default()).unwrap();
+        let mut batch = producer.batch();
+        for n in seconds {
+            let mut payload = Vec::new();
+            wire::begin(&mut payload, schema_id);
+            avro::put_double(&mut payload, f64::from(n));
+            batch.send(OutRecord { topic, payload: Some(&payload), ..OutRecord::default() }).await.unwrap();
+        }
+        batch.delivered().await.unwrap();
+    }
+
+    /// The offset from which the group goes on.
+    fn committed(&self, topic: &str) -> Option<i64> {
+        let mut client = self.kafka().client("test");
+        client.set("group.id", "efd-sink-main");
+        let consumer: BaseConsumer = client.create().unwrap();
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition(topic, 0);
+        let list = consumer.committed_offsets(list, Duration::from_secs(10)).unwrap();
+        list.elements()[0].offset().to_raw().filter(|offset| *offset >= 0)
+    }
+
+    /// Seconds of all stored points, each once.
+    fn stored(&self) -> BTreeSet<u32> {
+        let seconds = |line: &String| line.split(['=', ' ']).nth(2).and_then(|text| text.parse().ok());
+        self.stored.lock().unwrap().iter().filter_map(seconds).collect()
+    }
+}
+
+struct Running {
+    instance: Instance,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    fn start(config: Config) -> Self {
+        let instance = Instance::start("efd-sink", "127.0.0.1:0".parse().unwrap()).unwrap();
+        let task = tokio::spawn(crate::run(config, instance.context()));
+        Self { instance, task }
+    }
+
+    /// Asks the sink to stop and waits until it has.
+    async fn stop(self) {
+        self.instance.context().stop.request();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_owned_topics_are_stored_and_committed() {
+    let world =
+        World::new(&["lsst.sal.Test.a", "lsst.sal.Test.b", "lsst.sal.TestX.a", "lsst.sal.Test.a.dlq"]).await;
+    world.produce("lsst.sal.Test.a", KNOWN, 0..100).await;
+    world.produce("lsst.sal.Test.b", KNOWN, 100..110).await;
+    world.produce("lsst.sal.TestX.a", KNOWN, 1000..1010).await;
+    world.produce("lsst.sal.Test.a.dlq", KNOWN, 2000..2010).await;
+    let running = Running::start(world.config());
+    until("points", || world.stored().len() == 110).await;
+    assert!(running.instance.context().ready.is_ready());
+    running.stop().await;
+    assert_eq!(world.stored(), (0..110).collect());
+    assert_eq!(world.stored.lock().unwrap().len(), 110, "nothing twice");
+    assert_eq!((world.committed("lsst.sal.Test.a"), world.committed("lsst.sal.Test.b")), (Some(100), Some(10)));
+    assert_eq!((world.committed("lsst.sal.TestX.a"), world.committed("lsst.sal.Test.a.dlq")), (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_writes_the_last_batch() {
+    let world = World::new(&["lsst.sal.Test.a"]).await;
+    let batch = BatchConfig { points: 40, age: Duration::from_secs(3600), ..BatchConfig::default() };
+    let running = Running::start(Config { batch, ..world.config() });
+    world.produce("lsst.sal.Test.a", KNOWN, 0..50).await;
+    until("the first, full batch", || world.stored().len() == 40).await;
+    running.stop().await;
+    // The other ten were most likely read by then; what was not is neither stored nor committed.
+    let stored = i64::try_from(world.stored().len()).unwrap();
+    assert_eq!(world.committed("lsst.sal.Test.a"), Some(stored));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_schema_holds_up_only_its_partition() {
+    let world = World::new(&["lsst.sal.Test.a", "lsst.sal.Test.b"]).await;
+    world.produce("lsst.sal.Test.a", KNOWN, 0..5).await;
+    world.produce("lsst.sal.Test.a", LATE, 5..20).await;
+    world.produce("lsst.sal.Test.a", KNOWN, 20..25).await;
+    world.produce("lsst.sal.Test.b", KNOWN, 100..150).await;
+    let running = Running::start(world.config());
+    until("the other partition", || world.stored().len() == 55).await;
+    world.produce("lsst.sal.Test.b", KNOWN, 150..160).await;
+    until("still the other partition", || world.stored().len() == 65).await;
+    assert!(world.stored().iter().all(|n| *n < 5 || *n >= 100));
+    world.knows_late.store(true, Ordering::SeqCst);
+    until("everything", || world.stored().len() == 85).await;
+    running.stop().await;
+    assert_eq!(world.stored.lock().unwrap().len(), 85, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
+    let world = World::new(&["lsst.sal.Test.a", "lsst.sal.Test.b"]).await;
+    world.takes_points.store(false, Ordering::SeqCst);
+    let batch = BatchConfig { points: 10, ..BatchConfig::default() };
+    let running = Running::start(Config { batch, ..world.config() });
+    world.produce("lsst.sal.Test.a", KNOWN, 0..300).await;
+    world.produce("lsst.sal.Test.b", KNOWN, 300..400).await;
+    until("tries", || world.server.requests().iter().filter(|request| request.path.starts_with("/write")).count() > 20)
+        .await;
+    world.takes_points.store(true, Ordering::SeqCst);
+    until("everything", || world.stored().len() == 400).await;
+    running.stop().await;
+    assert_eq!(world.stored.lock().unwrap().len(), 400, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_destination_does_not_hold_up_another() {
+    let world = World::new(&["lsst.sal.Test.a"]).await;
+    let mut config = world.config();
+    let dead = DestinationConfig {
+        name: "dead".into(),
+        url: "http://127.0.0.1:1".into(),
+        ..config.destinations[0].clone()
+    };
+    config.destinations.insert(0, dead);
+    config.service_mut().grace_period = Duration::from_secs(4);
+    let running = Running::start(config);
+    world.produce("lsst.sal.Test.a", KNOWN, 0..100).await;
+    until("everything", || world.stored().len() == 100).await;
+    assert!(running.instance.context().ready.is_ready());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_appears_later_is_found() {
+    let world = World::new(&[]).await;
+    let running = Running::start(world.config());
+    until("readiness", || running.instance.context().ready.is_ready()).await;
+    world.cluster.create_topic("lsst.sal.Test.new", 1, 1).unwrap();
+    world.produce("lsst.sal.Test.new", KNOWN, 0..10).await;
+    until("points", || world.stored().len() == 10).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_setting_that_kafka_refuses_is_an_error_at_once() {
+    let world = World::new(&[]).await;
+    let mut config = world.config();
+    config.kafka.options.insert("no_such_setting".into(), "1".into());
+    let running = Running::start(config);
+    let error = running.task.await.unwrap().unwrap_err();
+    assert!(format!("{error:#}").contains("no.such.setting"), "{error:#}");
+}
