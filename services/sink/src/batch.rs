@@ -112,7 +112,13 @@ impl Batch {
     }
 
     /// Makes a point of the record, or a dead entry where that is impossible.
-    pub fn point(&mut self, source: Source<'_>, record: &Record<'_>, plan: (&Plan, ComponentId), body: &[u8]) {
+    pub fn point(
+        &mut self,
+        source: Source<'_>,
+        record: &Record<'_>,
+        plan: (&Plan, ComponentId),
+        body: &[u8],
+    ) {
         let (plan, component) = plan;
         match point::append(plan, body, &mut self.lines) {
             Ok(point) => {

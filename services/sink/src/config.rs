@@ -242,7 +242,11 @@ impl Settings for Config {
             (self.batch.values > 0, "batch.values", "must be at least 1"),
             (SIZES.contains(&self.batch.bytes), "batch.bytes", "must be between 1MiB and 1GiB"),
             (SIZES.contains(&self.read_ahead.bytes), "read_ahead.bytes", "must be between 1MiB and 1GiB"),
-            (SIZES.contains(&self.read_ahead.fetch_bytes), "read_ahead.fetch_bytes", "must be between 1MiB and 1GiB"),
+            (
+                SIZES.contains(&self.read_ahead.fetch_bytes),
+                "read_ahead.fetch_bytes",
+                "must be between 1MiB and 1GiB",
+            ),
             (READ_AHEAD.contains(&self.read_ahead.records), "read_ahead.records", "must be 1 to 10000000"),
             (
                 SIZES.contains(&self.dead_letters.max_record_bytes),

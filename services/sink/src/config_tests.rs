@@ -29,11 +29,8 @@ fn components_are_anchored_expressions_and_topics_exact_names() {
 #[test]
 fn only_further_destinations_are_named_in_their_group() {
     let second = DestinationConfig { name: "standby".into(), ..DestinationConfig::default() };
-    let config = Config {
-        worker: "m1m3".into(),
-        destinations: vec![DestinationConfig::default(), second],
-        ..valid()
-    };
+    let config =
+        Config { worker: "m1m3".into(), destinations: vec![DestinationConfig::default(), second], ..valid() };
     assert_eq!((config.group(0), config.group(1)), ("efd-sink-m1m3".into(), "efd-sink-m1m3-standby".into()));
 }
 
@@ -58,7 +55,10 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         (destination(|d| d.version = 2), "destinations[0].org"),
         (destination(|d| d.url = "localhost".into()), "destinations[0].url"),
         (Config { queue_batches: 0, ..valid() }, "queue_batches"),
-        (Config { batch: BatchConfig { bytes: ByteSize::gib(2), ..BatchConfig::default() }, ..valid() }, "batch.bytes"),
+        (
+            Config { batch: BatchConfig { bytes: ByteSize::gib(2), ..BatchConfig::default() }, ..valid() },
+            "batch.bytes",
+        ),
     ];
     for (config, setting) in table {
         let error = config.check().unwrap_err().to_string();

@@ -267,9 +267,6 @@ impl Consumer {
     }
 
     fn send(&self, batch: Batch) -> ControlFlow<()> {
-        if batch.is_empty() {
-            return ControlFlow::Continue(());
-        }
         self.metrics.batch_consumed(&self.destination, &batch);
         let id = self.commits.open(batch.next_offsets());
         match self.buffers.filled.try_send(Filled { batch, id }) {
@@ -323,8 +320,12 @@ impl Consumer {
 
     fn resume_all(&self, consumer: &BaseConsumer<Rebalances>) {
         let resumed = consumer.assignment().and_then(|all| {
-            let held: Vec<&TopicPartition> =
-                self.held.iter().filter_map(|index| self.partitions.get(*index)).map(|slot| &slot.partition).collect();
+            let held: Vec<&TopicPartition> = self
+                .held
+                .iter()
+                .filter_map(|index| self.partitions.get(*index))
+                .map(|slot| &slot.partition)
+                .collect();
             consumer.resume(&all)?;
             if held.is_empty() { Ok(()) } else { consumer.pause(&list(held)) }
         });
@@ -339,11 +340,8 @@ impl Consumer {
     }
 
     fn show_paused(&self, consumer: &BaseConsumer<Rebalances>) {
-        let paused = if self.is_paused {
-            consumer.assignment().map_or(0, |all| all.count())
-        } else {
-            self.held.len()
-        };
+        let paused =
+            if self.is_paused { consumer.assignment().map_or(0, |all| all.count()) } else { self.held.len() };
         self.metrics.paused_partitions(&self.destination, paused);
     }
 }

@@ -127,7 +127,11 @@ fn is_url(text: &str) -> bool {
     let is_host = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
         || host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     let is_port = authority.as_str() == host || authority.port_u16().is_some();
-    matches!(uri.scheme_str(), Some("http" | "https")) && !host.is_empty() && is_host && is_port && uri.path() == "/"
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && !host.is_empty()
+        && is_host
+        && is_port
+        && uri.path() == "/"
 }
 
 fn header_safe(text: &str) -> bool {
@@ -140,10 +144,21 @@ mod tests {
 
     #[test]
     fn addresses_are_checked() {
-        for good in ["http://localhost:8086", "https://influx.example.org", "http://[::1]:8086", "http://10.0.0.1:1"] {
+        for good in
+            ["http://localhost:8086", "https://influx.example.org", "http://[::1]:8086", "http://10.0.0.1:1"]
+        {
             assert!(is_url(good), "{good}");
         }
-        for bad in ["", "localhost:8086", "ftp://a", "http://", "http://a:x", "http://a:99999", "http://a/b", "http://u:p@a"] {
+        for bad in [
+            "",
+            "localhost:8086",
+            "ftp://a",
+            "http://",
+            "http://a:x",
+            "http://a:99999",
+            "http://a/b",
+            "http://u:p@a",
+        ] {
             assert!(!is_url(bad), "{bad}");
         }
     }

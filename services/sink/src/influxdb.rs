@@ -167,7 +167,8 @@ impl InfluxDb {
             statement +=
                 &format!("; CREATE RETENTION POLICY {policy} ON {database} DURATION INF REPLICATION 1");
         }
-        let answer = self.call(Method::POST, "/query", Bytes::from(format!("q={}", encoded(&statement)))).await?;
+        let answer =
+            self.call(Method::POST, "/query", Bytes::from(format!("q={}", encoded(&statement)))).await?;
         let results: QueryAnswer = serde_json::from_slice(answer.body()).unwrap_or_default();
         let error = results.results.into_iter().filter_map(|result| result.error).next();
         match error {
@@ -203,9 +204,12 @@ impl InfluxDb {
                 ..Default::default()
             };
             let found = client.list_organizations(find).await;
-            let found = found.map_err(|error| refused("finding the organisation", shortened(&error.to_string())))?;
+            let found =
+                found.map_err(|error| refused("finding the organisation", shortened(&error.to_string())))?;
             let id = found.orgs.into_iter().find_map(|org| org.id.filter(|_| org.name == config.org));
-            let id = id.ok_or_else(|| refused("finding the organisation", format!("no organisation {}", config.org)))?;
+            let id = id.ok_or_else(|| {
+                refused("finding the organisation", format!("no organisation {}", config.org))
+            })?;
             let bucket = influxdb2::models::PostBucketRequest::new(id, config.bucket.clone());
             let created = client.create_bucket(Some(bucket)).await;
             created.map_err(|error| refused("creating the bucket", shortened(&error.to_string())))
@@ -269,7 +273,9 @@ pub fn classify(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Out
 }
 
 fn is_about_lines(reason: &str) -> bool {
-    ["unable to parse", "partial write", "field type conflict", "dropped="].iter().any(|words| reason.contains(words))
+    ["unable to parse", "partial write", "field type conflict", "dropped="]
+        .iter()
+        .any(|words| reason.contains(words))
 }
 
 /// What the server said: the message in its JSON, else the text.
@@ -305,7 +311,8 @@ fn failure_kind(error: &HttpError) -> &'static str {
 }
 
 fn token_authorization(token: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(&format!("Token {token}")).map_err(|_| "token is not text".to_owned())?;
+    let mut value =
+        HeaderValue::from_str(&format!("Token {token}")).map_err(|_| "token is not text".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -19,7 +19,10 @@ fn only_answers_about_lines_make_them_doubtful() {
             refused("400: unable to parse 'x': missing fields", true),
         ),
         (
-            of(422, r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: points beyond retention policy dropped=1"}"#),
+            of(
+                422,
+                r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: points beyond retention policy dropped=1"}"#,
+            ),
             refused(
                 "422: failure writing points to database: partial write: points beyond retention policy dropped=1",
                 true,

@@ -106,6 +106,7 @@ impl FirstOf {
 async fn release_when_kafka_answers(config: &Config, ctx: &Context, latch: Latch) -> anyhow::Result<()> {
     let admin = Admin::new(&config.kafka, ctx.name)?;
     let mut backoff = Backoff::new(config.retry.min, config.retry.max);
+    let mut is_told = false;
     loop {
         let answer = tokio::select! {
             answer = admin.brokers() => answer,
@@ -116,9 +117,12 @@ async fn release_when_kafka_answers(config: &Config, ctx: &Context, latch: Latch
                 latch.release();
                 return Ok(());
             }
-            Err(error) => {
-                tracing::warn!(bootstrap_servers = config.kafka.bootstrap_servers(), %error, "kafka does not answer");
+            Err(error) if !is_told => {
+                is_told = true;
+                let bootstrap_servers = config.kafka.bootstrap_servers();
+                tracing::warn!(bootstrap_servers, %error, "kafka does not answer, waiting for it");
             }
+            Err(_) => {}
         }
         tokio::time::sleep(backoff.next()).await;
     }

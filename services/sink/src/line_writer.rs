@@ -50,7 +50,12 @@ struct Part {
 
 impl LineWriter {
     /// `retry` is the shortest and the longest wait between two tries.
-    pub fn new(influxdb: InfluxDb, destination: &str, retry: (Duration, Duration), metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        influxdb: InfluxDb,
+        destination: &str,
+        retry: (Duration, Duration),
+        metrics: Arc<Metrics>,
+    ) -> Self {
         metrics.destination_up(destination, false);
         Self {
             creates: influxdb.creates(),

@@ -28,7 +28,8 @@ fn seconds(request: &Seen) -> Vec<u32> {
 /// The seconds of all lines in requests that were answered with 204.
 fn stored(server: &FakeServer, is_stored: impl Fn(&[u32]) -> bool) -> Vec<u32> {
     let requests = server.requests();
-    let mut stored: Vec<u32> = requests.iter().map(seconds).filter(|lines| is_stored(lines)).flatten().collect();
+    let mut stored: Vec<u32> =
+        requests.iter().map(seconds).filter(|lines| is_stored(lines)).flatten().collect();
     stored.sort_unstable();
     stored
 }
@@ -45,7 +46,9 @@ async fn a_good_batch_is_one_request() {
 
 #[tokio::test]
 async fn bad_lines_are_found_and_cost_no_other_line() {
-    for (status, words) in [(400, "unable to parse"), (422, "partial write: field type conflict"), (400, "no words of InfluxDB")] {
+    for (status, words) in
+        [(400, "unable to parse"), (422, "partial write: field type conflict"), (400, "no words of InfluxDB")]
+    {
         let is_bad = |n: &u32| [1, 17, 18, 1000].contains(n);
         let server = FakeServer::start(move |request| match seconds(request).iter().any(is_bad) {
             true => (status, format!(r#"{{"error":"{words}"}}"#)),
@@ -60,7 +63,10 @@ async fn bad_lines_are_found_and_cost_no_other_line() {
 
 #[tokio::test]
 async fn the_reason_of_a_refusal_is_what_the_server_said() {
-    let server = FakeServer::start(|_| (422, r#"{"message":"partial write: points beyond retention policy dropped=1"}"#.into())).await;
+    let server = FakeServer::start(|_| {
+        (422, r#"{"message":"partial write: points beyond retention policy dropped=1"}"#.into())
+    })
+    .await;
     let mut batch = batch("a", 1);
     let lines = batch.take_lines();
     let refusals = writer(&server, false).write(&batch, &lines).await;
@@ -90,7 +96,8 @@ async fn any_other_trouble_is_waited_for() {
         let (left, server) = (AtomicUsize::new(3), ());
         let () = server;
         let server = FakeServer::start(move |_| {
-            let is_over = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err();
+            let is_over =
+                left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err();
             (if is_over { 204 } else { status }, String::new())
         })
         .await;
@@ -118,7 +125,11 @@ async fn a_database_that_went_missing_is_created_again() {
             exists.store(true, Ordering::SeqCst);
             return (200, r#"{"results":[{"statement_id":0}]}"#.into());
         }
-        if exists.load(Ordering::SeqCst) { (204, String::new()) } else { (404, r#"{"error":"database not found"}"#.into()) }
+        if exists.load(Ordering::SeqCst) {
+            (204, String::new())
+        } else {
+            (404, r#"{"error":"database not found"}"#.into())
+        }
     })
     .await;
     assert!(write(&writer(&server, true), 1).await.is_empty());

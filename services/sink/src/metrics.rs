@@ -61,8 +61,9 @@ impl Metrics {
     pub fn new(meter: &Meter) -> Self {
         let counter = |name, description| meter.u64_counter(name).with_description(description).build();
         let gauge = |name, description| meter.u64_gauge(name).with_description(description).build();
-        let seconds =
-            |name, description| meter.f64_histogram(name).with_unit("s").with_description(description).build();
+        let seconds = |name, description| {
+            meter.f64_histogram(name).with_unit("s").with_description(description).build()
+        };
         let metrics = Self {
             consumed: counter("efd_sink_records_consumed", "Records read from Kafka, by component"),
             written: counter("efd_sink_points_written", "Points that a destination acknowledged"),
@@ -70,8 +71,14 @@ impl Metrics {
             omitted: counter("efd_sink_values_omitted", "NaN and infinite values left out of points"),
             latency: seconds("efd_sink_latency", "From private_efdStamp to the acknowledged write"),
             dead: counter("efd_sink_records_dead", "Records written to a dead-letter topic, by reason"),
-            skipped: counter("efd_sink_records_skipped", "Records passed without point or dead letter, by reason"),
-            writes: counter("efd_sink_writes", "Requests to a destination, by HTTP status or kind of failure"),
+            skipped: counter(
+                "efd_sink_records_skipped",
+                "Records passed without point or dead letter, by reason",
+            ),
+            writes: counter(
+                "efd_sink_writes",
+                "Requests to a destination, by HTTP status or kind of failure",
+            ),
             write: seconds("efd_sink_write", "Duration of one request to a destination"),
             up: gauge("efd_sink_destination_up", "1 while the destination takes what is written, else 0"),
             in_flight: meter
@@ -79,7 +86,10 @@ impl Metrics {
                 .with_unit("By")
                 .with_description("Lines and records in batches not yet acknowledged")
                 .build(),
-            paused: gauge("efd_sink_paused_partitions", "Partitions not read now: a full queue or a missing schema"),
+            paused: gauge(
+                "efd_sink_paused_partitions",
+                "Partitions not read now: a full queue or a missing schema",
+            ),
             commits: counter("efd_sink_commits", "Offset commits, by status"),
             registry_up: gauge("efd_sink_registry_up", "1 while the schema registry answers, else 0"),
             plans: gauge("efd_sink_plans", "Schema ids in the cache, unknown ones included"),
@@ -151,7 +161,8 @@ impl Metrics {
         }
         for (points, label) in counts.iter().zip(&components.labels) {
             if *points > 0 {
-                self.written.add(*points, &[label.clone(), KeyValue::new("destination", destination.to_owned())]);
+                self.written
+                    .add(*points, &[label.clone(), KeyValue::new("destination", destination.to_owned())]);
             }
         }
         self.values.add(values, &destination_label(destination));

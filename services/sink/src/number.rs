@@ -22,7 +22,11 @@ const fn texts() -> [u32; SHORT] {
         };
         let [a, b, c] = digits;
         let [a, b, c] = [a + 48, if len > 1 { b + 48 } else { 0 }, if len > 2 { c + 48 } else { 0 }];
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "digits are below 58, n below SHORT")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::indexing_slicing,
+            reason = "digits are below 58, n below SHORT"
+        )]
         {
             texts[n] = (a | b << 8 | c << 16 | len << 24) as u32;
         }

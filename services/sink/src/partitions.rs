@@ -68,7 +68,8 @@ impl Partitions {
             return self.last;
         }
         let of_topic = self.by_topic.get(topic);
-        let found = of_topic.and_then(|slots| slots.iter().find(|slot| self.slots.get(**slot).is_some_and(is_it)));
+        let found =
+            of_topic.and_then(|slots| slots.iter().find(|slot| self.slots.get(**slot).is_some_and(is_it)));
         self.last = match found {
             Some(slot) => *slot,
             None => self.add(topic, partition),
@@ -77,7 +78,8 @@ impl Partitions {
     }
 
     fn add(&mut self, topic: &str, partition: i32) -> usize {
-        let topic = self.by_topic.get_key_value(topic).map_or_else(|| Arc::from(topic), |(topic, _)| topic.clone());
+        let topic =
+            self.by_topic.get_key_value(topic).map_or_else(|| Arc::from(topic), |(topic, _)| topic.clone());
         let slot = self.slots.len();
         self.by_topic.entry(topic.clone()).or_default().push(slot);
         let component = self.metrics.component(component_of(&topic));

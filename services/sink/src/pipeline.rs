@@ -71,7 +71,10 @@ impl Pipeline {
             limits: config.limits(),
             // One is filled, some wait, some are written.
             batches: 1 + config.queue_batches + config.max_in_flight_writes,
-            pace: Pace { max_in_flight: config.max_in_flight_writes, commit_interval: config.commit_interval },
+            pace: Pace {
+                max_in_flight: config.max_in_flight_writes,
+                commit_interval: config.commit_interval,
+            },
             grace: config.service.grace_period.saturating_sub(LEAVE),
         })
     }

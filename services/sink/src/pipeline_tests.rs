@@ -33,8 +33,11 @@ impl World {
         for topic in topics {
             cluster.create_topic(topic, 1, 1).unwrap();
         }
-        let (stored, takes_points, knows_late) =
-            (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let (stored, takes_points, knows_late) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicBool::new(true)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (lines, takes, knows) = (stored.clone(), takes_points.clone(), knows_late.clone());
         let server = FakeServer::start(move |request| {
             let is_known = request.path.ends_with("/1") || knows.load(Ordering::SeqCst);
@@ -137,7 +140,10 @@ async fn records_of_owned_topics_are_stored_and_committed() {
     running.stop().await;
     assert_eq!(world.stored(), (0..110).collect());
     assert_eq!(world.stored.lock().unwrap().len(), 110, "nothing twice");
-    assert_eq!((world.committed("lsst.sal.Test.a"), world.committed("lsst.sal.Test.b")), (Some(100), Some(10)));
+    assert_eq!(
+        (world.committed("lsst.sal.Test.a"), world.committed("lsst.sal.Test.b")),
+        (Some(100), Some(10))
+    );
     assert_eq!((world.committed("lsst.sal.TestX.a"), world.committed("lsst.sal.Test.a.dlq")), (None, None));
 }
 
@@ -180,8 +186,10 @@ async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
     let running = Running::start(Config { batch, ..world.config() });
     world.produce("lsst.sal.Test.a", KNOWN, 0..300).await;
     world.produce("lsst.sal.Test.b", KNOWN, 300..400).await;
-    until("tries", || world.server.requests().iter().filter(|request| request.path.starts_with("/write")).count() > 20)
-        .await;
+    until("tries", || {
+        world.server.requests().iter().filter(|request| request.path.starts_with("/write")).count() > 20
+    })
+    .await;
     world.takes_points.store(true, Ordering::SeqCst);
     until("everything", || world.stored().len() == 400).await;
     running.stop().await;

@@ -199,7 +199,8 @@ impl Compiler {
             let mut base = vec![b','];
             escape_into(name, b",= ", &mut base);
             let length = length.unwrap_or(0).min(MAX_PREPARED);
-            let keys = (0..length).map(|index| self.key(format!("{name}{index}"))).collect::<Result<_, _>>()?;
+            let keys =
+                (0..length).map(|index| self.key(format!("{name}{index}"))).collect::<Result<_, _>>()?;
             (Shape::Many(Box::new(Elements { base: base.into(), keys, item_null })), kind)
         } else {
             (Shape::One(self.key(name.to_owned())?), kind(ty).ok_or_else(unsupported)?)

@@ -159,7 +159,9 @@ impl Line<'_> {
             if count > reader.remaining() {
                 return Err(AvroError::Truncated.into());
             }
-            if self.out.len() - self.start + count.saturating_mul(elements.base.len() + ELEMENT_ROOM) > MAX_LINE {
+            if self.out.len() - self.start + count.saturating_mul(elements.base.len() + ELEMENT_ROOM)
+                > MAX_LINE
+            {
                 return Err(PointError::TooLong);
             }
             let (block, rest) = prepared.split_at(count.min(prepared.len()));

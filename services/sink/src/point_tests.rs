@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use apache_avro::types::Value;
 use apache_avro::Schema;
+use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use efd_schema::{RecordSchema, avro, wire};
 use rand::rngs::SmallRng;
@@ -168,7 +168,9 @@ fn random_value(ty: &str, random: &mut SmallRng) -> Value {
         "long" => Value::Long(random.random::<i64>() >> random.random_range(0..64)),
         "float" => Value::Float(f32::from_bits(random.random())),
         "double" => Value::Double(f64::from_bits(random.random())),
-        _ => Value::String((0..random.random_range(0..9)).map(|_| random.random_range(' '..'\u{ff}')).collect()),
+        _ => Value::String(
+            (0..random.random_range(0..9)).map(|_| random.random_range(' '..'\u{ff}')).collect(),
+        ),
     }
 }
 

@@ -100,7 +100,13 @@ mod tests {
                 payload: Some(b""),
                 headers: vec![("a", None), ("b", Some(b"")), ("b", Some(b"two"))],
             },
-            Record { offset: 7, timestamp_ms: Some(9), key: Some(b"k"), payload: Some(b"\0\0"), headers: vec![] },
+            Record {
+                offset: 7,
+                timestamp_ms: Some(9),
+                key: Some(b"k"),
+                payload: Some(b"\0\0"),
+                headers: vec![],
+            },
         ];
         let mut buffer = Vec::new();
         let packed: Vec<Packed> = records.iter().map(|record| pack(record, &mut buffer)).collect();

@@ -163,7 +163,11 @@ async fn look_up(shared: Arc<Shared>, id: u32) {
         }
     };
     shared.entries().insert(id, Entry { lookup, until });
-    shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener.send(id).is_ok());
+    shared
+        .listeners
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|listener| listener.send(id).is_ok());
 }
 
 /// The text of the schema, or the error of a registry that does not know it even after the wait.

@@ -8,8 +8,7 @@ use super::*;
 use crate::config::RetryConfig;
 use crate::testing::{FakeServer, metrics, until};
 
-const SCHEMA: &str =
-    r#"{"schema":"{\"type\":\"record\",\"name\":\"lsst.sal.Test.t\",\"fields\":[{\"name\":\"private_efdStamp\",\"type\":\"double\"}]}"}"#;
+const SCHEMA: &str = r#"{"schema":"{\"type\":\"record\",\"name\":\"lsst.sal.Test.t\",\"fields\":[{\"name\":\"private_efdStamp\",\"type\":\"double\"}]}"}"#;
 const UNKNOWN: &str = r#"{"error_code":40403,"message":"Schema not found"}"#;
 
 fn schemas(server: &FakeServer, change: impl FnOnce(&mut Config)) -> Schemas {

@@ -51,7 +51,8 @@ fn decimal(text: &[u8]) -> (u64, i32, bool) {
             b'.' => step = 1,
             b'-' => is_negative = true,
             _ => {
-                exponent += std::str::from_utf8(rest.as_slice()).ok().and_then(|e| e.parse().ok()).unwrap_or(0);
+                exponent +=
+                    std::str::from_utf8(rest.as_slice()).ok().and_then(|e| e.parse().ok()).unwrap_or(0);
                 break;
             }
         }

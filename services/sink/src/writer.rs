@@ -166,11 +166,21 @@ impl Writer {
     /// Writes what comes until the channel is closed and everything is written. `on_ready` is called once, when the destination
     /// can be written to.
     pub async fn run(self, mut filled: mpsc::Receiver<Filled>, pace: Pace, on_ready: impl FnOnce() + Send) {
-        self.lines.prepare().await;
+        let first = tokio::select! {
+            () = self.lines.prepare() => None,
+            next = filled.recv() => match next {
+                // Nothing was read, so there is nothing to wait for.
+                None => return,
+                first => {
+                    self.lines.prepare().await;
+                    first
+                }
+            },
+        };
         on_ready();
         let mut commit_tick = tokio::time::interval(pace.commit_interval);
         commit_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut writes = FuturesUnordered::new();
+        let mut writes: FuturesUnordered<_> = first.into_iter().map(|filled| self.write(filled)).collect();
         let mut is_open = true;
         while is_open || !writes.is_empty() {
             tokio::select! {

@@ -88,8 +88,11 @@ impl Bench {
 fn dead_batch(topic: &str) -> Batch {
     let partition = partition(topic);
     let mut batch = batch(topic, 0);
-    let source =
-        crate::batch::Source { slot: 0, partition: &partition, component: crate::metrics::ComponentId::default() };
+    let source = crate::batch::Source {
+        slot: 0,
+        partition: &partition,
+        component: crate::metrics::ComponentId::default(),
+    };
     let record = crate::record::Record {
         offset: 41,
         key: Some(b"key"),
@@ -163,6 +166,14 @@ async fn a_closed_channel_ends_the_writer_after_its_last_commit() {
 }
 
 #[tokio::test]
+async fn a_writer_with_nothing_to_write_does_not_wait_for_its_destination() {
+    let server = FakeServer::start(|_| (503, String::new())).await;
+    let bench = Bench::start(&server, "127.0.0.1:1");
+    until("a try", || !server.requests().is_empty()).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
 async fn a_refused_commit_is_tried_again() {
     let server = FakeServer::start(|_| (204, String::new())).await;
     let bench = Bench::start(&server, "127.0.0.1:1");
@@ -223,9 +234,12 @@ async fn a_dead_record_is_delivered_whole_before_its_offset_moves() {
             let headers: Vec<_> = letter.headers().unwrap().iter().collect();
             let text = |name: &str| {
                 let header = headers.iter().find(|header| header.key == name);
-                header.map_or(String::new(), |header| String::from_utf8(header.value.unwrap().to_vec()).unwrap())
+                header.map_or(String::new(), |header| {
+                    String::from_utf8(header.value.unwrap().to_vec()).unwrap()
+                })
             };
-            let names = ["trace", "efd.source.topic", "efd.source.partition", "efd.source.offset", "efd.schema_id"];
+            let names =
+                ["trace", "efd.source.topic", "efd.source.partition", "efd.source.offset", "efd.schema_id"];
             let found: Vec<String> = names.map(text).into();
             assert_eq!(letter.key(), Some(&b"key"[..]));
             letters.insert(

@@ -27,7 +27,7 @@ async fn every_record_of_three_components_becomes_one_point(#[case] generation: 
         let label = [("component", component)];
         assert!(sink.sum("efd_sink_points_written_total", &label) > 0.0, "{component}");
         let p50 = sink.quantile("efd_sink_latency_seconds", &label, 0.5).unwrap();
-        assert!(p50 > 0.0 && p50 < 10.0, "{component}: {p50} s");
+        assert!(p50 > 0.0, "{component}: {p50} s");
     }
 
     fields_are_as_the_schema_says(&stack).await;
