@@ -158,8 +158,8 @@ async fn a_batch_written_early_waits_for_the_one_before_it() {
 async fn a_closed_channel_ends_the_writer_after_its_last_commit() {
     let server = FakeServer::start(|_| (204, String::new())).await;
     let bench = Bench::start(&server, "127.0.0.1:1");
-    for _ in 0..3 {
-        bench.send(batch("b", 7));
+    for next in 5..=7 {
+        bench.send(batch("b", next));
     }
     let coordinator = bench.finish().await;
     assert_eq!(coordinator.committed.lock().unwrap().get("b"), Some(&7));
@@ -234,9 +234,8 @@ async fn a_dead_record_is_delivered_whole_before_its_offset_moves() {
             let headers: Vec<_> = letter.headers().unwrap().iter().collect();
             let text = |name: &str| {
                 let header = headers.iter().find(|header| header.key == name);
-                header.map_or(String::new(), |header| {
-                    String::from_utf8(header.value.unwrap().to_vec()).unwrap()
-                })
+                header
+                    .map_or(String::new(), |found| String::from_utf8(found.value.unwrap().to_vec()).unwrap())
             };
             let names =
                 ["trace", "efd.source.topic", "efd.source.partition", "efd.source.offset", "efd.schema_id"];
