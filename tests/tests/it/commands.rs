@@ -1,10 +1,14 @@
 //! The command `efd` as an operator and an analyst use it.
 
 use efd_tests::{Generation, Options, Stack, efd};
+use rstest::rstest;
 
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
 #[tokio::test]
-async fn init_creates_topics_and_schemas_once() {
-    let mut stack = Stack::servers(Options::new(Generation::V1)).await.unwrap();
+async fn init_creates_topics_and_schemas_once(#[case] generation: Generation) {
+    let mut stack = Stack::servers(Options::new(generation)).await.unwrap();
     stack.start_registry().await.unwrap();
     let config = stack.efd_config().unwrap();
     let first = efd(Some(&config), &["init", "Test", "ATCamera"], &[]).await.unwrap();
@@ -24,9 +28,12 @@ async fn init_creates_topics_and_schemas_once() {
     assert_eq!(list.out, "ATCamera\nMTM1M3\nTest\n");
 }
 
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
 #[tokio::test]
-async fn topics_and_get_show_what_was_recorded() {
-    let mut stack = Stack::recording(Options::new(Generation::V1)).await.unwrap();
+async fn topics_and_get_show_what_was_recorded(#[case] generation: Generation) {
+    let mut stack = Stack::recording(Options::new(generation)).await.unwrap();
     stack.start_gateway().await.unwrap();
     let records = stack.simulate(400.0).await.unwrap();
     stack.points_reach(records).await.unwrap();

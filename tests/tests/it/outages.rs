@@ -65,9 +65,12 @@ async fn records_wait_while_influxdb_is_away(#[case] generation: Generation) {
     stack.points_reach(records).await.unwrap();
 }
 
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
 #[tokio::test]
-async fn records_wait_while_the_registry_is_away() {
-    let mut stack = Stack::recording(Options::new(Generation::V1)).await.unwrap();
+async fn records_wait_while_the_registry_is_away(#[case] generation: Generation) {
+    let mut stack = Stack::recording(Options::new(generation)).await.unwrap();
     let records = stack.simulate(300.0).await.unwrap();
     stack.points_reach(records).await.unwrap();
     // A new sink knows no schema, and there is nobody to ask.
@@ -92,9 +95,12 @@ async fn records_wait_while_the_registry_is_away() {
     assert_eq!(stack.dead_letters().await.unwrap(), 0);
 }
 
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
 #[tokio::test]
-async fn records_wait_while_kafka_is_away() {
-    let mut stack = Stack::recording(Options::new(Generation::V1)).await.unwrap();
+async fn records_wait_while_kafka_is_away(#[case] generation: Generation) {
+    let mut stack = Stack::recording(Options::new(generation)).await.unwrap();
     stack.start_ingest().await.unwrap();
     let ingest = stack.ingest.as_ref().unwrap();
     ingest.metric_reaches("efd_ingest_records_delivered_total", 200.0).await.unwrap();

@@ -1,10 +1,14 @@
 //! Every binary obeys SIGTERM, and says what it is.
 
 use efd_tests::{Generation, Options, Stack, binary};
+use rstest::rstest;
 
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
 #[tokio::test]
-async fn every_service_stops_cleanly_on_sigterm() {
-    let mut stack = Stack::recording(Options::new(Generation::V1)).await.unwrap();
+async fn every_service_stops_cleanly_on_sigterm(#[case] generation: Generation) {
+    let mut stack = Stack::recording(Options::new(generation)).await.unwrap();
     stack.start_gateway().await.unwrap();
     stack.start_ingest().await.unwrap();
     let sink = stack.sink.as_ref().unwrap();
