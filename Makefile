@@ -8,7 +8,7 @@ export PATH := $(PATH):$(GO)/bin
 export EFD_KAFKA_JARS := $(KAFKA)
 export EFD_INFLUXD2 ?= $(INFLUXD2)
 
-.PHONY: help demo test unit check deny servers influxdb2 clean
+.PHONY: help demo test unit check deny bench servers influxdb2 clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ check: ## Format, lints, sizes, and the paths that the documents name
 deny: ## Licences and sources of the dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
+
+bench: servers ## How fast it is here, one table
+	cargo run --locked --release -p efd-benches
 
 servers: ## Install packages and fetch Kafka
 	tests/servers/install-packages $(GO)

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::path::Path;
 
 /// The contracts: file, and the name of its descriptor set.
-const FILES: [(&str, &str); 1] = [("efd/query/v1/query.proto", "efd.query.v1.bin")];
+const FILES: [(&str, &str); 2] =
+    [("efd/ingest/v1/ingest.proto", "efd.ingest.v1.bin"), ("efd/query/v1/query.proto", "efd.query.v1.bin")];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=efd");

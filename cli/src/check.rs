@@ -61,10 +61,17 @@ pub async fn run(config: &Config, parts: &[Part]) -> anyhow::Result<ExitCode> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let troubles = findings.iter().filter(|finding| finding.remedy.is_some()).count();
     show(&findings);
-    if troubles > 0 {
-        output::complain(&format!("efd check: {troubles} of {} looks found trouble", findings.len()));
+    let troubles: Vec<&Finding> = findings.iter().filter(|finding| finding.remedy.is_some()).collect();
+    if let Some(first) = troubles.first() {
+        output::complain(&format!(
+            "efd check: {} of {} looks found trouble, first {} {}: {}",
+            troubles.len(),
+            findings.len(),
+            first.part,
+            first.what,
+            first.found
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

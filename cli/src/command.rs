@@ -9,7 +9,8 @@ use efd_service::Env;
 use crate::config::Config;
 use crate::demo::DemoArgs;
 use crate::get::GetArgs;
-use crate::{check, demo, get, init, topics};
+use crate::interfaces::InterfacesArgs;
+use crate::{check, demo, get, init, interfaces, topics};
 
 /// Exit code for a wrong command line, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -32,6 +33,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at SAL interface files: list, show, check them, compare two releases.
+    Interfaces(InterfacesArgs),
     /// Initialise SAL components: create their Kafka topics and register their schemas.
     Init(InitArgs),
     /// Look at each part and say what is wrong and what to do; exit code 1 if anything is.
@@ -48,8 +51,17 @@ enum Command {
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// Components, for example ATCamera MTM1M3.
-    #[arg(required_unless_present = "list", value_name = "COMPONENT")]
+    #[arg(required_unless_present_any = ["list", "all"], value_name = "COMPONENT")]
     pub components: Vec<String>,
+    /// All components that the interface files define.
+    #[arg(long, conflicts_with = "components")]
+    pub all: bool,
+    /// Say what would be made and what differs, and make nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Report on each topic instead of each component.
+    #[arg(long)]
+    pub topics: bool,
     /// Folder with SAL interface files (ours or a checkout of ts_xml); overrides the configuration.
     #[arg(long, value_name = "DIR")]
     pub interfaces: Option<PathBuf>,
@@ -102,6 +114,7 @@ async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
     };
     let _telemetry = efd_service::init_telemetry("efd", &config.service)?;
     match command {
+        Command::Interfaces(args) => interfaces::run(&config, &args),
         Command::Init(args) => init::run(&config, &args).await,
         Command::Check(args) => check::run(&config, &args.parts).await,
         Command::Topics(args) => topics::run(&config, args.topic.as_deref()).await,

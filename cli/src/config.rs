@@ -9,6 +9,7 @@ use efd_service::{ConfigError, Env, LogConfig, LogFormat, ServiceConfig, Setting
 use serde::{Deserialize, Serialize};
 
 use crate::influxdb::InfluxDbConfig;
+use crate::sinks::{SinkConfig, default_admin};
 
 /// Addresses that the commands use. Everything has a default, so a file is needed only where a part is elsewhere.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,9 +25,9 @@ pub struct Config {
     pub influxdb: InfluxDbConfig,
     /// Address of the gateway's gRPC. Default `http://localhost:9180`.
     pub gateway: String,
-    /// Sink workers by name, each with the address of its admin port. Default one worker, `main`, on
-    /// `http://localhost:9603`.
-    pub sinks: BTreeMap<String, String>,
+    /// Sink workers by name, each with the address of its admin port, and with the components and topics that it
+    /// owns. Default one worker, `main`, on `http://localhost:9603`.
+    pub sinks: BTreeMap<String, SinkConfig>,
     /// Folder with SAL interface files: ours, or a checkout of ts_xml. Default `interfaces`.
     pub interfaces: PathBuf,
     /// Second part of Kafka topic names, `lsst.<subname>.<component>.<name>`. Default `sal`; environment
@@ -48,7 +49,10 @@ impl Default for Config {
             registry: RegistryConfig::default(),
             influxdb: InfluxDbConfig::default(),
             gateway: "http://localhost:9180".into(),
-            sinks: BTreeMap::from([("main".into(), "http://localhost:9603".into())]),
+            sinks: BTreeMap::from([(
+                "main".into(),
+                SinkConfig { admin: default_admin(), ..SinkConfig::default() },
+            )]),
             interfaces: "interfaces".into(),
             topic_subname: None,
             partitions: 1,

@@ -1,6 +1,11 @@
 //! `efd init`: creates the Kafka topics of SAL components and registers their schemas.
+//!
+//! First it looks at what is there, then it makes what is missing, then it says what it made, what differs from what
+//! it would make, and which sink worker owns what. It changes nothing that exists, so it can be run again at any time.
 
-use std::collections::BTreeMap;
+mod report;
+mod survey;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,27 +13,35 @@ use anyhow::Context as _;
 use efd_ingest::initialise::{InitialiseOptions, Progress, TopicReport, initialise};
 use efd_ingest::interfaces;
 use efd_kafka::Admin;
+use efd_sal::{Component, InterfaceError};
 use efd_schema::RegistryClient;
 use indicatif::ProgressBar;
 
+use self::report::Report;
+use self::survey::survey;
 use crate::command::InitArgs;
 use crate::config::Config;
 use crate::output;
 
-/// Schemas registered at the same time.
-const CONCURRENT_REGISTRATIONS: usize = 16;
+/// Requests to the registry at the same time.
+const CONCURRENT_REQUESTS: usize = 16;
 
-/// Initialises the components; what exists already stays as it is, so that it can be run again.
+/// Initialises the components, or says what that would do.
 pub async fn run(config: &Config, args: &InitArgs) -> anyhow::Result<ExitCode> {
     let folder = args.interfaces.as_deref().unwrap_or(&config.interfaces);
     if args.list {
         return list(folder);
     }
-    let bar = output::progress(0, "topics");
-    let reports = create(config, folder, &args.components, &bar).await;
+    let components = if args.all { all(folder)? } else { interfaces::load(folder, &args.components)? };
+    let options = options(config);
+    let bar = bar(&components, if args.dry_run { 1 } else { 3 });
+    let states = survey(config, &components, &options, &bar).await;
+    let mut report = Report::new(config, states.with_context(|| addresses(config))?, args.dry_run);
+    if !args.dry_run {
+        report.add(&make(config, &components, &options, &bar).await?);
+    }
     bar.finish_and_clear();
-    let reports = reports?;
-    show(&reports);
+    output::print(&report.text(args.topics));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -40,43 +53,70 @@ pub async fn create(
     bar: &ProgressBar,
 ) -> anyhow::Result<Vec<TopicReport>> {
     let components = interfaces::load(folder, names)?;
-    let options = InitialiseOptions {
+    make(config, &components, &options(config), bar).await
+}
+
+async fn make(
+    config: &Config,
+    components: &[Component],
+    options: &InitialiseOptions,
+    bar: &ProgressBar,
+) -> anyhow::Result<Vec<TopicReport>> {
+    let admin = Admin::new(&config.kafka, "efd-init")?;
+    let registry = RegistryClient::new(&config.registry)?;
+    let before = bar.position();
+    let progress = |progress| match progress {
+        Progress::TopicsCreated { done, created, .. } => {
+            bar.set_message(format!("creating topics, {created} are new"));
+            bar.set_position(before + done as u64);
+        }
+        Progress::SchemaRegistered { done, total } => {
+            bar.set_message("registering schemas");
+            bar.set_position(before + (total + done) as u64);
+        }
+    };
+    initialise(components, options, &admin, &registry, progress).await.with_context(|| addresses(config))
+}
+
+fn options(config: &Config) -> InitialiseOptions {
+    InitialiseOptions {
         topic_subname: config.topic_subname().to_owned(),
         replication_factor: config.replication_factor(),
         partitions: config.partitions,
-        concurrent_registrations: CONCURRENT_REGISTRATIONS,
-    };
-    let admin = Admin::new(&config.kafka, "efd-init")?;
-    let registry = RegistryClient::new(&config.registry)?;
-    bar.set_length(components.iter().map(|component| component.topics.len() as u64).sum());
-    let progress = |progress| match progress {
-        Progress::TopicsCreated { created, total } => {
-            bar.set_message(format!("{created} of {total} topics are new, schemas"));
+        concurrent_registrations: CONCURRENT_REQUESTS,
+    }
+}
+
+fn addresses(config: &Config) -> String {
+    format!("Kafka is {}, registry {}", config.kafka.bootstrap_servers(), config.registry.url())
+}
+
+/// A bar of `steps` for each topic.
+fn bar(components: &[Component], steps: u64) -> ProgressBar {
+    let topics: usize = components.iter().map(|component| component.topics.len()).sum();
+    output::progress(steps * topics as u64, "looking at what is there")
+}
+
+/// Every component that has interface files here.
+fn all(folder: &Path) -> anyhow::Result<Vec<Component>> {
+    let release = interfaces::open(folder)?;
+    let (mut components, mut absent) = (Vec::new(), Vec::new());
+    for name in release.names() {
+        match release.component(name) {
+            Ok(component) => components.push(component),
+            Err(InterfaceError::NoTopicFiles { component, .. }) => absent.push(component),
+            Err(error) => return Err(error.into()),
         }
-        Progress::SchemaRegistered { done, .. } => bar.set_position(done as u64),
-    };
-    initialise(&components, &options, &admin, &registry, progress).await.with_context(|| {
-        format!("Kafka is {}, registry {}", config.kafka.bootstrap_servers(), registry.url())
-    })
+    }
+    if !absent.is_empty() {
+        let absent = absent.join(", ");
+        output::complain(&format!("efd init: left out, since they have no interface files here: {absent}"));
+    }
+    Ok(components)
 }
 
 fn list(folder: &Path) -> anyhow::Result<ExitCode> {
     let release = interfaces::open(folder)?;
     output::print(&release.names().map(|name| format!("{name}\n")).collect::<String>());
     Ok(ExitCode::SUCCESS)
-}
-
-fn show(reports: &[TopicReport]) {
-    let mut by_component: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for report in reports {
-        let (topics, created) = by_component.entry(&report.component).or_default();
-        *topics += 1;
-        *created += usize::from(report.created);
-    }
-    let mut table = output::table(&["component", "topics", "created", "existed", "schemas registered"]);
-    for (component, (topics, created)) in by_component {
-        let cells = [topics, created, topics - created, topics].map(|count| count.to_string());
-        table.add_row(std::iter::once(component.to_owned()).chain(cells));
-    }
-    output::print(&format!("{table}\n"));
 }

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use efd_service::Env;
 
 pub use influxdb::{Generation, InfluxDb};
-pub use kafka::Kafka;
+pub use kafka::{Certificates, Kafka, Security};
 pub use nix::sys::signal::Signal;
 pub use process::Process;
 

@@ -1,6 +1,18 @@
 //! gRPC contracts of the services: messages, clients and servers, generated at build from the `.proto` files beside this
 //! crate, which say what each call, field and status means.
 
+/// Sending samples to be recorded; served by ingest.
+pub mod ingest {
+    /// First version.
+    #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated from ingest.proto")]
+    pub mod v1 {
+        tonic::include_proto!("efd.ingest.v1");
+
+        /// The contract as an encoded `FileDescriptorSet`, comments included, for gRPC reflection.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("efd.ingest.v1");
+    }
+}
+
 /// Reading what was recorded; served by the gateway.
 pub mod query {
     /// First version.

@@ -3,20 +3,28 @@
 //! Every test starts what it needs and everything is stopped when the test ends, also when it fails. Nothing waits for a
 //! fixed time: [`eventually`] polls until a deadline.
 
+mod clients;
+mod collector;
 mod command;
+mod protection;
 mod records;
+pub mod release;
 mod service;
 mod stack;
 
 use std::time::{Duration, Instant};
 
+pub use clients::{contracts, python};
+pub use collector::{Collector, attribute};
 pub use command::{Output, efd};
 pub use efd::servers::{Generation, Signal};
+pub use protection::{PASSWORD, Protection, Told, USER};
+pub use release::write_release;
 pub use service::{Service, binary};
-pub use stack::{Options, Stack, interfaces};
+pub use stack::{CLIENT_TOKEN, Options, Stack, interfaces};
 
 /// Bound on anything that a test waits for; far longer than anything takes, since machines are shared.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(100);

@@ -81,6 +81,16 @@ impl Service {
         }
     }
 
+    /// Status and text of its `/readyz`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn readiness(&self) -> anyhow::Result<(u16, String)> {
+        let request = http::Request::get(format!("{}/readyz", self.admin)).body(Bytes::new())?;
+        let answer = self.client.send(request, DEADLINE).await?;
+        Ok((answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned()))
+    }
+
     /// Its metrics.
     ///
     /// # Errors

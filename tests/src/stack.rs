@@ -1,25 +1,25 @@
 //! Kafka, InfluxDB and the services of one test.
 
+mod contents;
+mod settings;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use bytes::Bytes;
-use efd::influxdb::{InfluxDbClient, InfluxDbConfig};
 use efd::servers::{Generation, InfluxDb, Kafka, Programs, free_port};
-use efd_kafka::{Admin, OutRecord, Producer, ProducerOptions};
 use efd_service::Env;
-use efd_service::http::Client;
-use rdkafka::Message as _;
-use rdkafka::consumer::BaseConsumer;
-use rdkafka::message::OwnedMessage;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::protection::{self, PASSWORD, Protection, Told};
 use crate::service::Service;
-use crate::{DEADLINE, records};
+use settings::merge;
 
 /// The sink worker of the tests.
 pub const WORKER: &str = "test";
+
+/// Token of the credential `client`, for the sources of ingest that listen on the network.
+pub const CLIENT_TOKEN: &str = "client-token";
 
 /// What a test runs, and with which deviations from the usual settings.
 #[derive(Debug, Clone)]
@@ -32,13 +32,27 @@ pub struct Options {
     pub sink: Value,
     /// More settings of ingest, merged over the usual ones.
     pub ingest: Value,
+    /// What Kafka demands.
+    pub protection: Protection,
+    /// How services and commands learn it.
+    pub told: Told,
+    /// The password that they are told.
+    pub password: &'static str,
 }
 
 impl Options {
     /// The usual settings: component `Test`, the simulator at ten times its nominal rates.
     pub fn new(generation: Generation) -> Self {
         let ingest = json!({"simulator": {"enabled": true, "rate": 10.0}});
-        Self { generation, components: vec!["Test"], sink: json!({}), ingest }
+        Self {
+            generation,
+            components: vec!["Test"],
+            sink: json!({}),
+            ingest,
+            protection: Protection::None,
+            told: Told::BySettings,
+            password: PASSWORD,
+        }
     }
 }
 
@@ -73,7 +87,9 @@ impl Stack {
     pub async fn servers(options: Options) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("efd-test-").tempdir()?;
         let programs = Programs::locate(&Env::process());
-        let kafka = Kafka::start(&programs, folder.path()).await?;
+        protection::write_password(folder.path(), options.password)?;
+        let security = options.protection.security(folder.path())?;
+        let kafka = Kafka::start_with(&programs, folder.path(), security).await?;
         let influxdb = InfluxDb::start(&programs, options.generation, folder.path()).await?;
         Ok(Self {
             gateway: None,
@@ -106,13 +122,21 @@ impl Stack {
     /// # Errors
     /// When it does not start.
     pub async fn start_registry(&mut self) -> anyhow::Result<()> {
+        self.launch_registry()?.ready().await
+    }
+
+    /// Starts the registry and does not wait.
+    ///
+    /// # Errors
+    /// When its binary is missing.
+    pub fn launch_registry(&mut self) -> anyhow::Result<&mut Service> {
         let admin = free_port()?;
         let settings = json!({
             "service": {"admin": local(admin)},
             "http": local(self.registry_port),
             "kafka": self.kafka_settings(),
         });
-        self.registry.insert(self.start("registry", &settings, admin)?).ready().await
+        Ok(self.registry.insert(self.start("registry", &settings, admin)?))
     }
 
     /// Starts the sink worker and waits until it is ready.
@@ -120,8 +144,16 @@ impl Stack {
     /// # Errors
     /// When it does not start.
     pub async fn start_sink(&mut self) -> anyhow::Result<()> {
+        self.launch_sink()?.ready().await
+    }
+
+    /// Starts the sink worker and does not wait.
+    ///
+    /// # Errors
+    /// When its binary is missing.
+    pub fn launch_sink(&mut self) -> anyhow::Result<&mut Service> {
         let settings = self.sink_settings();
-        self.sink.insert(self.start("sink", &settings, self.sink_admin)?).ready().await
+        Ok(self.sink.insert(self.start("sink", &settings, self.sink_admin)?))
     }
 
     /// Starts ingest; it is ready once topics and schemas are there.
@@ -129,6 +161,14 @@ impl Stack {
     /// # Errors
     /// When it does not start.
     pub async fn start_ingest(&mut self) -> anyhow::Result<()> {
+        self.launch_ingest()?.ready().await
+    }
+
+    /// Starts ingest and does not wait.
+    ///
+    /// # Errors
+    /// When its binary is missing.
+    pub fn launch_ingest(&mut self) -> anyhow::Result<&mut Service> {
         let admin = free_port()?;
         let mut settings = json!({
             "service": {"admin": local(admin)},
@@ -138,7 +178,7 @@ impl Stack {
             "registry": {"url": self.registry_url()},
         });
         merge(&mut settings, &self.options.ingest);
-        self.ingest.insert(self.start("ingest", &settings, admin)?).ready().await
+        Ok(self.ingest.insert(self.start("ingest", &settings, admin)?))
     }
 
     /// Starts the gateway and waits until it is ready.
@@ -179,123 +219,6 @@ impl Stack {
         Ok(())
     }
 
-    /// Records in all topics of SAL components, dead letters aside, counted by Kafka. Compaction has not begun when a test
-    /// counts, so every offset is a record.
-    ///
-    /// # Errors
-    /// When Kafka does not answer.
-    pub async fn records_in_kafka(&self) -> anyhow::Result<u64> {
-        self.count_in_kafka(|name| !name.ends_with(".dlq")).await
-    }
-
-    /// Records in one topic, counted by Kafka.
-    ///
-    /// # Errors
-    /// When Kafka does not answer.
-    pub async fn records_of(&self, topic: &str) -> anyhow::Result<u64> {
-        self.count_in_kafka(|name| name == topic).await
-    }
-
-    /// Records in the dead-letter topics.
-    ///
-    /// # Errors
-    /// When Kafka does not answer.
-    pub async fn dead_letters(&self) -> anyhow::Result<u64> {
-        self.count_in_kafka(|name| name.ends_with(".dlq")).await
-    }
-
-    async fn count_in_kafka(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
-        // A group that never committed is behind by every record there is.
-        self.lag("efd-tests-count", wanted).await
-    }
-
-    async fn lag(&self, group: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
-        let admin = Admin::new(&self.kafka.config(), "efd-tests")?;
-        let mut topics = admin.topics().await?;
-        topics.retain(|topic| topic.name.starts_with("lsst.") && wanted(&topic.name));
-        let records: i64 = admin.lag(group, &topics).await?.iter().map(|lag| lag.records).sum();
-        Ok(u64::try_from(records)?)
-    }
-
-    /// Points in InfluxDB of all SAL measurements.
-    ///
-    /// # Errors
-    /// When InfluxDB does not answer.
-    pub async fn points(&self) -> anyhow::Result<u64> {
-        Ok(InfluxDbClient::new(&self.influxdb.config())?.count_points("lsst.sal.", 0).await?.values().sum())
-    }
-
-    /// Waits until InfluxDB has this many points, then looks that the sink has nothing left and the count stays exact.
-    ///
-    /// # Errors
-    /// When the points do not come, or are more.
-    pub async fn points_reach(&self, records: u64) -> anyhow::Result<()> {
-        crate::eventually(&format!("InfluxDB has {records} points"), || async {
-            let points = self.points().await?;
-            anyhow::ensure!(points <= records, "{points} points are more than {records} records");
-            if points == records { Ok(true) } else { anyhow::bail!("{points} points") }
-        })
-        .await?;
-        let group = format!("efd-sink-{WORKER}");
-        crate::eventually("the sink has committed everything", || async {
-            let behind = self.lag(&group, |name| !name.ends_with(".dlq")).await?;
-            if behind == 0 { Ok(true) } else { anyhow::bail!("{behind} records behind") }
-        })
-        .await?;
-        let points = self.points().await?;
-        anyhow::ensure!(points == records, "{points} points of {records} records");
-        Ok(())
-    }
-
-    /// Writes line protocol to InfluxDB, past the sink.
-    ///
-    /// # Errors
-    /// When InfluxDB refuses it.
-    pub async fn write_lines(&self, lines: &str) -> anyhow::Result<()> {
-        let url = format!("{}/write?db=efd&rp=autogen&precision=ns", self.influxdb.url());
-        let token = self.influxdb.config().token;
-        let request = http::Request::post(url)
-            .header("authorization", format!("Token {}", token.expose()))
-            .body(Bytes::from(lines.to_owned()))?;
-        let answer = Client::new(None)?.send(request, DEADLINE).await?;
-        anyhow::ensure!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
-        Ok(())
-    }
-
-    /// A producer of the test's own.
-    ///
-    /// # Errors
-    /// Never with the test's settings.
-    pub fn producer(&self) -> anyhow::Result<Producer> {
-        Ok(Producer::new(&self.kafka.config(), "efd-tests", &ProducerOptions::default())?)
-    }
-
-    /// Reads the oldest records of a topic, at most `count`.
-    ///
-    /// # Errors
-    /// When Kafka does not answer, or has none within the deadline.
-    pub async fn read(&self, topic: &str, count: usize) -> anyhow::Result<Vec<OwnedMessage>> {
-        let consumer: BaseConsumer =
-            self.kafka.config().client("efd-tests").set("group.id", "efd-tests").create()?;
-        let topic = topic.to_owned();
-        tokio::task::spawn_blocking(move || records::read(&consumer, &topic, count)).await?
-    }
-
-    /// Produces the oldest records of a topic again, as they are; how many those were.
-    ///
-    /// # Errors
-    /// When Kafka does not answer.
-    pub async fn copy_records(&self, topic: &str, count: usize) -> anyhow::Result<usize> {
-        let records = self.read(topic, count).await?;
-        let mut batch = self.producer()?.batch();
-        for record in &records {
-            let (key, payload) = (record.key(), record.payload());
-            batch.send(OutRecord { topic, key, payload, ..OutRecord::default() }).await?;
-        }
-        batch.delivered().await?;
-        Ok(records.len())
-    }
-
     /// Address of the registry.
     pub fn registry_url(&self) -> String {
         format!("http://{}", local(self.registry_port))
@@ -309,56 +232,6 @@ impl Stack {
     /// Folder of this test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// Writes a settings file for the command `efd` with all addresses of this stack.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn efd_config(&self) -> anyhow::Result<PathBuf> {
-        let InfluxDbConfig { version, .. } = self.influxdb.config();
-        let settings = json!({
-            "kafka": self.kafka_settings(),
-            "registry": {"url": self.registry_url()},
-            "influxdb": {"url": self.influxdb.url(), "version": version},
-            "gateway": self.gateway_url(),
-            "sinks": {WORKER: format!("http://{}", local(self.sink_admin))},
-            "interfaces": interfaces(),
-        });
-        let path = self.folder().join("efd.yaml");
-        std::fs::write(&path, settings.to_string())?;
-        Ok(path)
-    }
-
-    /// Environment that gives services and command the credentials for InfluxDB.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let token = self.influxdb.config().token;
-        if token.is_empty() { Vec::new() } else { vec![("EFD_INFLUXDB_TOKEN", token.expose().to_owned())] }
-    }
-
-    fn sink_settings(&self) -> Value {
-        let InfluxDbConfig { version, .. } = self.influxdb.config();
-        let mut destination = json!({"name": "influxdb", "url": self.influxdb.url(), "version": version});
-        let place = if version == 2 {
-            json!({"org": "efd", "bucket": "efd/autogen"})
-        } else {
-            json!({"database": "efd"})
-        };
-        merge(&mut destination, &place);
-        let mut settings = json!({
-            "service": {"admin": local(self.sink_admin)},
-            "worker": WORKER,
-            "components": self.options.components,
-            "kafka": self.kafka_settings(),
-            "registry": {"url": self.registry_url(), "timeout": "2s"},
-            "destinations": [destination],
-        });
-        merge(&mut settings, &self.options.sink);
-        settings
-    }
-
-    fn kafka_settings(&self) -> Value {
-        json!({"bootstrap_servers": self.kafka.bootstrap_servers()})
     }
 
     fn start(&self, name: &'static str, settings: &Value, admin: u16) -> anyhow::Result<Service> {
@@ -377,16 +250,4 @@ pub fn interfaces() -> PathBuf {
 
 fn local(port: u16) -> String {
     format!("127.0.0.1:{port}")
-}
-
-/// Merges objects, the second over the first.
-fn merge(into: &mut Value, over: &Value) {
-    match (into, over) {
-        (Value::Object(into), Value::Object(over)) => {
-            for (key, value) in over {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, over) => *into = over.clone(),
-    }
 }

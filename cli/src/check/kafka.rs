@@ -54,8 +54,8 @@ pub async fn sinks(config: &Config) -> anyhow::Result<Vec<Finding>> {
     // If there are none, the look at Kafka tells why.
     let topics = Admin::new(&config.kafka, "efd-check")?.topics().await.unwrap_or_default();
     let mut findings = Vec::new();
-    for (worker, admin) in &config.sinks {
-        match Metrics::scrape(&client, admin).await {
+    for (worker, sink) in &config.sinks {
+        match Metrics::scrape(&client, &sink.admin).await {
             Ok(metrics) => {
                 findings.extend(worker_state(worker, &metrics));
                 findings.push(lag(config, worker, &metrics, &topics).await?);

@@ -160,7 +160,7 @@ impl Files {
                 "username": influxdb.username,
             },
             "gateway": self.gateway(),
-            "sinks": {WORKER: self.sink_admin()},
+            "sinks": {WORKER: {"admin": self.sink_admin(), "components": self.components}},
             "interfaces": config.interfaces,
             "topic_subname": "sal",
         })

@@ -6,6 +6,8 @@ use efd_service::{ConfigError, Env, Secret};
 use rdkafka::ClientConfig;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::{QuietContext, Told};
+
 /// Where a Kafka cluster is and how to authenticate to it.
 ///
 /// Unset fields are filled in from the names that users of SAL know (`LSST_KAFKA_BROKER_ADDR`,
@@ -28,6 +30,9 @@ pub struct KafkaConfig {
     /// Any further librdkafka setting but a secret, dots written as underscores, for example `fetch_max_bytes: "1000000"`.
     #[serde(deserialize_with = "options")]
     pub options: BTreeMap<String, String>,
+    /// When the last refusal was told; no setting, but what all clients of one service share.
+    #[serde(skip)]
+    pub told: Told,
 }
 
 impl KafkaConfig {
@@ -39,12 +44,19 @@ impl KafkaConfig {
     /// Lets `EFD_KAFKA_*` override the file and `LSST_KAFKA_*` fill in what both left unset.
     ///
     /// # Errors
-    /// When a secret's file cannot be read.
+    /// When a secret's file cannot be read, or what is needed to authenticate is not there.
     pub fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
         pick(&mut self.bootstrap_servers, env, "EFD_KAFKA_BOOTSTRAP_SERVERS", "LSST_KAFKA_BROKER_ADDR");
         pick(&mut self.sasl_username, env, "EFD_KAFKA_SASL_USERNAME", "LSST_KAFKA_SECURITY_USERNAME");
-        pick(&mut self.security_protocol, env, "EFD_KAFKA_SECURITY_PROTOCOL", "LSST_KAFKA_SECURITY_PROTOCOL");
-        pick(&mut self.sasl_mechanism, env, "EFD_KAFKA_SASL_MECHANISM", "LSST_KAFKA_SECURITY_MECHANISM");
+        // As SAL does, which looks at these two only when there is a user.
+        let lsst = |name| if self.sasl_username.is_some() { name } else { "" };
+        let (protocol, mechanism) =
+            (lsst("LSST_KAFKA_SECURITY_PROTOCOL"), lsst("LSST_KAFKA_SECURITY_MECHANISM"));
+        pick(&mut self.security_protocol, env, "EFD_KAFKA_SECURITY_PROTOCOL", protocol);
+        pick(&mut self.sasl_mechanism, env, "EFD_KAFKA_SASL_MECHANISM", mechanism);
+        if let Some(file) = env.get("EFD_KAFKA_SSL_CA_LOCATION") {
+            self.ssl_ca_location = Some(file.to_owned());
+        }
         for name in ["EFD_KAFKA_SASL_PASSWORD", "LSST_KAFKA_SECURITY_PASSWORD"] {
             if self.sasl_password.is_empty()
                 && let Some(secret) = env.secret(name)?
@@ -52,7 +64,35 @@ impl KafkaConfig {
                 self.sasl_password = secret;
             }
         }
+        self.check_credentials()
+    }
+
+    /// librdkafka would say that it has no GSSAPI, or nothing before the first connection.
+    fn check_credentials(&self) -> Result<(), ConfigError> {
+        let protocol = self.protocol().unwrap_or_default();
+        let is_sasl = protocol.to_ascii_uppercase().starts_with("SASL_");
+        let by_hand = self.options.keys().any(|key| key.starts_with("sasl"));
+        if is_sasl && self.sasl_username.is_none() && !by_hand {
+            let problem = format!("must be set, because kafka.security_protocol is {protocol}");
+            return Err(ConfigError::invalid("kafka.sasl_username", problem));
+        }
+        if let Some(user) = &self.sasl_username
+            && self.sasl_password.is_empty()
+            && !by_hand
+        {
+            let problem = format!("must hold the password of kafka.sasl_username {user}");
+            return Err(ConfigError::invalid("EFD_KAFKA_SASL_PASSWORD", problem));
+        }
         Ok(())
+    }
+
+    fn protocol(&self) -> Option<&str> {
+        self.security_protocol.as_deref().or(self.sasl_username.as_ref().map(|_| "SASL_PLAINTEXT"))
+    }
+
+    /// The context of a client with these settings.
+    pub fn context(&self) -> QuietContext {
+        QuietContext::new(self.sasl_username.as_deref(), self.told.clone())
     }
 
     /// A librdkafka configuration with these settings and `client.id` set; the caller adds what its role needs.
@@ -61,9 +101,7 @@ impl KafkaConfig {
         client.set("bootstrap.servers", self.bootstrap_servers()).set("client.id", client_id);
         // Default 10 s; a broker that comes back is found sooner.
         client.set("reconnect.backoff.max.ms", "2000");
-        let protocol =
-            self.security_protocol.as_deref().or(self.sasl_username.as_ref().map(|_| "SASL_PLAINTEXT"));
-        if let Some(protocol) = protocol {
+        if let Some(protocol) = self.protocol() {
             client.set("security.protocol", protocol);
         }
         if let Some(user) = &self.sasl_username {
@@ -129,6 +167,29 @@ mod tests {
         assert_eq!(client.get("sasl.mechanism"), Some("SCRAM-SHA-512"));
         assert_eq!(client.get("security.protocol"), Some("SASL_PLAINTEXT"));
         assert!(!format!("{config:?}").contains("pw"));
+    }
+
+    #[test]
+    fn credentials_that_are_not_whole_are_refused_by_name() {
+        let cases = [
+            (vec![("EFD_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")], "kafka.sasl_username"),
+            (vec![("EFD_KAFKA_SASL_USERNAME", "efd")], "EFD_KAFKA_SASL_PASSWORD"),
+        ];
+        for (env, setting) in cases {
+            let error = KafkaConfig::default().overlay(&Env::from_pairs(env)).unwrap_err();
+            assert!(error.to_string().contains(setting), "{error}");
+        }
+        let mut config = KafkaConfig { security_protocol: Some("sasl_ssl".into()), ..KafkaConfig::default() };
+        config.options.insert("sasl_mechanism".into(), "OAUTHBEARER".into());
+        config.overlay(&Env::default()).unwrap();
+        // SAL's names without a user mean no security.
+        let mut config = KafkaConfig::default();
+        config.overlay(&Env::from_pairs([("LSST_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")])).unwrap();
+        assert_eq!(config.client("x").get("security.protocol"), None);
+        let tls = [("EFD_KAFKA_SECURITY_PROTOCOL", "SSL"), ("EFD_KAFKA_SSL_CA_LOCATION", "/ca.pem")];
+        let mut config = KafkaConfig::default();
+        config.overlay(&Env::from_pairs(tls)).unwrap();
+        assert_eq!(config.client("x").get("ssl.ca.location"), Some("/ca.pem"));
     }
 
     #[test]

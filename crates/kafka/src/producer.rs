@@ -2,20 +2,24 @@
 //!
 //! Idempotent, `acks=all`: librdkafka keeps the order of each partition and writes no record twice by itself. It retries for
 //! `message.timeout.ms` (5 minutes); after that the caller hears of the failure and decides.
+//!
+//! A single record may be sent with a report, which says where Kafka put it; records without one cost nothing more.
 
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, Message as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::trace::BatchTrace;
 use crate::{KafkaConfig, QuietContext};
 
 /// Wait before a full buffer is tried again.
@@ -60,11 +64,23 @@ pub struct OutRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Value; none is a tombstone.
     pub payload: Option<&'a [u8]>,
-    /// Headers.
+    /// Headers; none means the trace context of the batch, if traces are exported.
     pub headers: Option<OwnedHeaders>,
     /// Time of creation, Unix milliseconds; none means now.
     pub timestamp_ms: Option<i64>,
 }
+
+/// Where Kafka put a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Partition.
+    pub partition: i32,
+    /// Place in the partition, from 0.
+    pub offset: i64,
+}
+
+/// What is called once Kafka has a record.
+type Report = Box<dyn FnOnce(Placed) + Send>;
 
 /// Deliveries of one batch that are still awaited.
 #[derive(Debug, Default)]
@@ -74,26 +90,40 @@ struct Pending {
     changed: Notify,
 }
 
-struct Deliveries;
+/// Who hears of a delivery: the batch, and for a record that was sent with a report whoever waits for it.
+#[derive(Default)]
+struct Listeners {
+    batch: Arc<Pending>,
+    report: Mutex<Option<Report>>,
+}
+
+/// The owner of the batch hears of a record that was not delivered.
+struct Deliveries(QuietContext);
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        QuietContext.log(level, facility, message);
+        self.0.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The owner of the batch hears of a record that was not delivered.
-        QuietContext.error(error, reason);
+        self.0.error(error, reason);
     }
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Arc<Pending>;
+    type DeliveryOpaque = Arc<Listeners>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, pending: Self::DeliveryOpaque) {
-        if let Err((error, _)) = result {
+    fn delivery(&self, result: &DeliveryResult<'_>, listeners: Self::DeliveryOpaque) {
+        let pending = &listeners.batch;
+        match result {
+            Ok(record) => {
+                let report = listeners.report.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(report) = report {
+                    report(Placed { partition: record.partition(), offset: record.offset() });
+                }
+            }
             // Only the first error is kept; that one fails the batch.
-            let _ = pending.error.set(error.clone());
+            Err((error, _)) => drop(pending.error.set(error.clone())),
         }
         if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             pending.changed.notify_one();
@@ -105,6 +135,7 @@ impl ProducerContext for Deliveries {
 #[derive(Clone)]
 pub struct Producer {
     inner: Arc<ThreadedProducer<Deliveries>>,
+    client_id: Arc<str>,
 }
 
 impl Producer {
@@ -125,13 +156,14 @@ impl Producer {
         for (name, value) in &config.options {
             client.set(name.replace('_', "."), value);
         }
-        let inner = client.create_with_context(Deliveries)?;
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = client.create_with_context(Deliveries(config.context()))?;
+        Ok(Self { inner: Arc::new(inner), client_id: client_id.into() })
     }
 
     /// An empty batch.
     pub fn batch(&self) -> Batch {
-        Batch { producer: self.clone(), pending: Arc::default() }
+        let trace = BatchTrace::start(&self.client_id);
+        Batch { producer: self.clone(), listeners: Arc::default(), trace }
     }
 
     /// Waits until everything sent was delivered or failed.
@@ -151,17 +183,17 @@ impl Producer {
     }
 }
 
-impl std::fmt::Debug for Producer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer").field("in_flight", &self.inner.in_flight_count()).finish()
     }
 }
 
 /// Records whose delivery is awaited together.
-#[derive(Debug)]
 pub struct Batch {
     producer: Producer,
-    pending: Arc<Pending>,
+    listeners: Arc<Listeners>,
+    trace: BatchTrace,
 }
 
 impl Batch {
@@ -171,19 +203,38 @@ impl Batch {
     /// When librdkafka refuses the record, for example for its size; the batch itself stays usable. It also does when
     /// the call is dropped while it waits; then the record is not in the batch.
     pub async fn send(&mut self, record: OutRecord<'_>) -> KafkaResult<()> {
-        let mut base: BaseRecord<'_, [u8], [u8], Arc<Pending>> =
-            BaseRecord::with_opaque_to(record.topic, self.pending.clone());
+        self.send_to(record, self.listeners.clone()).await
+    }
+
+    /// As [`send`](Self::send); `report` is called as soon as Kafka has the record, on a thread of the client, so it must
+    /// not wait for anything. It is dropped uncalled when the record is not delivered.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with_report(
+        &mut self,
+        record: OutRecord<'_>,
+        report: impl FnOnce(Placed) + Send + 'static,
+    ) -> KafkaResult<()> {
+        let report: Report = Box::new(report);
+        let listeners = Listeners { batch: self.listeners.batch.clone(), report: Mutex::new(Some(report)) };
+        self.send_to(record, Arc::new(listeners)).await
+    }
+
+    async fn send_to(&mut self, record: OutRecord<'_>, listeners: Arc<Listeners>) -> KafkaResult<()> {
+        let mut base: BaseRecord<'_, [u8], [u8], Arc<Listeners>> =
+            BaseRecord::with_opaque_to(record.topic, listeners);
         base.key = record.key;
         base.payload = record.payload;
         base.partition = record.partition;
         base.timestamp = record.timestamp_ms;
-        base.headers = record.headers;
+        base.headers = self.trace.headers_of(record.topic, record.headers);
         loop {
             // Before the record is taken, since it may be delivered before the call returns.
-            self.pending.count.fetch_add(1, Ordering::AcqRel);
+            self.pending().count.fetch_add(1, Ordering::AcqRel);
             let Err((error, refused)) = self.producer.inner.send(base) else { return Ok(()) };
             // Before the wait too: a caller that gives up in it must not leave a record to wait for for ever.
-            self.pending.count.fetch_sub(1, Ordering::AcqRel);
+            self.pending().count.fetch_sub(1, Ordering::AcqRel);
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(error);
             }
@@ -197,10 +248,23 @@ impl Batch {
     /// # Errors
     /// The first failure, after all deliveries are known; which records failed is not told, the whole batch may be sent again.
     pub async fn delivered(self) -> KafkaResult<()> {
-        while self.pending.count.load(Ordering::Acquire) > 0 {
-            self.pending.changed.notified().await;
+        let pending = self.pending();
+        while pending.count.load(Ordering::Acquire) > 0 {
+            pending.changed.notified().await;
         }
-        self.pending.error.get().cloned().map_or(Ok(()), Err)
+        let outcome = pending.error.get().cloned().map_or(Ok(()), Err);
+        self.trace.end(&outcome);
+        outcome
+    }
+
+    fn pending(&self) -> &Pending {
+        &self.listeners.batch
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("producer", &self.producer).field("pending", self.pending()).finish()
     }
 }
 

@@ -73,6 +73,16 @@ pub enum InterfaceError {
         /// What the XML parser said.
         problem: String,
     },
+    /// A camera's Avro file that gives no topic.
+    #[error("{file}:{line}: {problem}")]
+    InvalidAvroFile {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: u32,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// An element stands where another belongs.
     #[error("{at} stands where <{expected}> belongs; correct the element or move it to its own file")]
     UnexpectedElement {

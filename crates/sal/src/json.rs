@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-/// Writes one JSON text. The caller keeps keys and values in order; every object and array must have a member.
+use serde_json::Value;
+
+/// Writes one JSON text. The caller keeps keys and values in order.
 pub(crate) struct Json {
     out: String,
     /// Blanks for each level; `None` writes one line.
@@ -38,7 +40,9 @@ impl Json {
     /// Closes it.
     pub(crate) fn close(&mut self, bracket: char) {
         self.depth = self.depth.saturating_sub(1);
-        self.new_line();
+        if !self.is_first {
+            self.new_line();
+        }
         self.out.push(bracket);
         self.is_first = false;
     }
@@ -62,6 +66,35 @@ impl Json {
     /// A number, `true` or `false`, as it shall stand.
     pub(crate) fn literal(&mut self, text: &str) {
         self.out.push_str(text);
+    }
+
+    /// Any value, its keys in their order.
+    pub(crate) fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.literal("null"),
+            Value::Bool(value) => self.literal(if *value { "true" } else { "false" }),
+            Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+                Some(number) => self.literal(&float(number)),
+                None => self.literal(&number.to_string()),
+            },
+            Value::String(text) => self.string(text),
+            Value::Array(items) => {
+                self.open('[');
+                for item in items {
+                    self.item();
+                    self.value(item);
+                }
+                self.close(']');
+            }
+            Value::Object(members) => {
+                self.open('{');
+                for (key, member) in members {
+                    self.key(key);
+                    self.value(member);
+                }
+                self.close('}');
+            }
+        }
     }
 
     /// A string: everything but printable ASCII is escaped, beyond 16 bits as a surrogate pair.
@@ -98,6 +131,23 @@ impl Json {
     }
 }
 
+/// The shortest text of a number, with an exponent of two digits at least where it is below -4 or above 15.
+fn float(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let exponent = scientific.split_once('e').and_then(|(mantissa, exponent)| {
+        let exponent: i32 = exponent.parse().ok()?;
+        (!(-4..16).contains(&exponent)).then_some((mantissa, exponent))
+    });
+    match exponent {
+        Some((mantissa, exponent)) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{mantissa}e{sign}{:02}", exponent.abs())
+        }
+        // Rust writes this form with a fraction always.
+        None => format!("{number:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +164,34 @@ mod tests {
         assert_eq!(escaped("\n\r\t\u{8}\u{c}\u{1}\u{7f}"), r#""\n\r\t\b\f\u0001\u007f""#);
         assert_eq!(escaped("H₂O °C"), r#""H\u2082O \u00b0C""#);
         assert_eq!(escaped("𝛼"), r#""\ud835\udefc""#);
+    }
+
+    #[test]
+    fn numbers_are_written_as_python_does() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (-1.5, "-1.5"),
+            (0.0001, "0.0001"),
+            (0.000_012_3, "1.23e-05"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.797e308, "1.797e+308"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(float(number), text);
+        }
+    }
+
+    #[test]
+    fn a_value_keeps_the_order_of_its_keys_and_empty_brackets_stay_closed() {
+        let text = r#"{"b": [1, 2.0, -3], "a": {"x": null, "y": true}, "c": [], "d": {}, "e": "\u00b0"}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let mut json = Json::one_line();
+        json.value(&value);
+        assert_eq!(json.finish(), text);
+        let mut json = Json::indented(2);
+        json.value(&serde_json::from_str(r#"{"a": [], "b": [{}]}"#).unwrap());
+        assert_eq!(json.finish(), "{\n  \"a\": [],\n  \"b\": [\n    {}\n  ]\n}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
+use crate::avro_file::AvroFile;
 use crate::component::{Component, ComponentBuilder};
 use crate::error::InterfaceError;
 use crate::generics::Generics;
@@ -15,8 +16,23 @@ use crate::topic_file::TOPIC_SETS;
 /// error kind `NotFound` says that a file is absent, which is no error for most of them.
 pub type ReadFile = Box<dyn Fn(&str) -> io::Result<String> + Send + Sync>;
 
+/// Gives the names of the files in a folder by its path, which is as that of [`ReadFile`] and may begin with
+/// `..`. The error kind `NotFound` says that the folder is absent, which is no error.
+pub type ListFiles = Box<dyn Fn(&str) -> io::Result<Vec<String>> + Send + Sync>;
+
+/// The interfaces folder, wherever it is.
+pub struct Folder {
+    /// How messages call it.
+    pub label: String,
+    /// Reads a file in it.
+    pub read: ReadFile,
+    /// Lists a folder in it or beside it.
+    pub list: ListFiles,
+}
+
 const SUBSYSTEMS: &str = "SALSubsystems.xml";
 const GENERICS: &str = "SALGenerics.xml";
+const AVRO_SUFFIX: &str = ".avsc";
 
 /// Where releases keep the files, under the folder that people give.
 const LAYOUTS: [&str; 4] =
@@ -30,14 +46,12 @@ pub struct Release {
 }
 
 impl Release {
-    /// Finds the layout and reads the list of components and the generic topics. `root_label` is how messages
-    /// call the folder.
+    /// Finds the layout and reads the list of components and the generic topics.
     ///
     /// # Errors
     /// No known layout, a file that cannot be read, or one of the two that is wrong.
-    pub fn open(root_label: &str, read: ReadFile) -> Result<Release, InterfaceError> {
-        let label = root_label.trim_end_matches('/').to_owned();
-        let mut files = Files { label, layout: "", read };
+    pub fn open(folder: Folder) -> Result<Release, InterfaceError> {
+        let mut files = Files { label: folder.label.trim_end_matches('/').to_owned(), layout: "", folder };
         for layout in LAYOUTS {
             files.layout = layout;
             let Some(list) = files.optional(SUBSYSTEMS)? else {
@@ -51,7 +65,7 @@ impl Release {
             return Ok(Release { files, subsystems, generics });
         }
         let looked_in = LAYOUTS.map(|layout| if layout.is_empty() { "./" } else { layout }).join(", ");
-        Err(InterfaceError::NotARelease { root: root_label.to_owned(), looked_in })
+        Err(InterfaceError::NotARelease { root: files.folder.label, looked_in })
     }
 
     /// Names of all components, in the order of the list.
@@ -76,6 +90,17 @@ impl Release {
                 has_file = true;
             }
         }
+        builder.add_ackcmd();
+        for folder in self.files.avro_folders(name) {
+            for file in self.files.avro_files(&folder)? {
+                builder.add_avro_file(&AvroFile {
+                    file: &file.name,
+                    sal_name: &file.stem,
+                    text: &file.text,
+                })?;
+                has_file = true;
+            }
+        }
         if !has_file {
             return Err(InterfaceError::NoTopicFiles {
                 component: name.to_owned(),
@@ -83,6 +108,20 @@ impl Release {
             });
         }
         Ok(builder.finish())
+    }
+
+    /// Name and text of each file that topics of a component stand in: the generic ones, then its own. For readers
+    /// that need what [`component`](Self::component) leaves out.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn topic_files(&self, name: &str) -> Result<Vec<(String, String)>, InterfaceError> {
+        let own = TOPIC_SETS.map(|set| format!("{name}/{name}{}", set.file_suffix));
+        let mut files = Vec::new();
+        for path in [GENERICS.to_owned()].into_iter().chain(own) {
+            files.extend(self.files.optional(&path)?.map(|file| (file.name, file.text)));
+        }
+        Ok(files)
     }
 
     fn unknown(&self, name: &str) -> InterfaceError {
@@ -110,7 +149,14 @@ impl fmt::Debug for Release {
 struct Files {
     label: String,
     layout: &'static str,
-    read: ReadFile,
+    folder: Folder,
+}
+
+/// A camera's Avro file; the stem of its name is the name of its topic.
+struct CameraFile {
+    name: String,
+    stem: String,
+    text: String,
 }
 
 struct InterfaceFile {
@@ -126,10 +172,39 @@ impl Files {
 
     /// A file that may be absent.
     fn optional(&self, path: &str) -> Result<Option<InterfaceFile>, InterfaceError> {
-        match (self.read)(&format!("{}{path}", self.layout)) {
+        match (self.folder.read)(&format!("{}{path}", self.layout)) {
             Ok(text) => Ok(Some(InterfaceFile { name: self.name(path), text })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(InterfaceError::Read { file: self.name(path), source }),
         }
+    }
+
+    /// Where the Avro files of a component may be, from the layout: in a folder beside its XML files, or in a
+    /// folder beside `sal_interfaces`, which is where releases since v28 have them.
+    fn avro_folders(&self, component: &str) -> [String; 2] {
+        let beside = match self.layout.strip_suffix("sal_interfaces/") {
+            Some(above) => format!("{above}interfaces/{component}"),
+            None => format!("../interfaces/{component}"),
+        };
+        [format!("{}{component}/avsc", self.layout), beside]
+    }
+
+    /// The Avro files of a folder, by name.
+    fn avro_files(&self, folder: &str) -> Result<Vec<CameraFile>, InterfaceError> {
+        let name = format!("{}/{folder}", self.label);
+        let mut names = match (self.folder.list)(folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(InterfaceError::Read { file: name, source }),
+        };
+        names.sort();
+        let mut files = Vec::new();
+        for (file, stem) in names.iter().filter_map(|name| Some((name, name.strip_suffix(AVRO_SUFFIX)?))) {
+            let name = format!("{name}/{file}");
+            let text = (self.folder.read)(&format!("{folder}/{file}"))
+                .map_err(|source| InterfaceError::Read { file: name.clone(), source })?;
+            files.push(CameraFile { name, stem: stem.to_owned(), text });
+        }
+        Ok(files)
     }
 }

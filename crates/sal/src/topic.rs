@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::avro_file::FileSchema;
 use crate::field::{Field, private_fields};
 use crate::schema;
 
@@ -18,6 +19,17 @@ pub enum TopicKind {
     Ack,
 }
 
+impl TopicKind {
+    /// What a topic of this name is for; `ackcmd` aside, which no file defines.
+    pub(crate) fn of(sal_name: &str) -> TopicKind {
+        match sal_name.split_once('_') {
+            Some(("command", _)) => TopicKind::Command,
+            Some(("logevent", _)) => TopicKind::Event,
+            _ => TopicKind::Telemetry,
+        }
+    }
+}
+
 /// One SAL topic of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
@@ -31,8 +43,11 @@ pub struct Topic {
     pub indexed: bool,
     /// Text from the interface file, not trimmed; may span lines and be empty.
     pub description: String,
-    /// The private fields, then those of the interface file in its order.
+    /// The private fields, then those of the interface file in its order; the other way round where a camera's
+    /// Avro file defines the topic.
     pub fields: Vec<Field>,
+    /// The schema that a camera's Avro file gives; `None` where the schema is written from the fields.
+    pub file_schema: Option<FileSchema>,
 }
 
 impl Topic {
@@ -47,6 +62,7 @@ impl Topic {
             indexed,
             description: definition.description,
             fields,
+            file_schema: None,
         }
     }
 
@@ -85,12 +101,18 @@ impl Topic {
 
     /// The Avro schema as SAL registers it: one line of ASCII, Python's separators.
     pub fn avro_schema(&self) -> String {
-        schema::one_line(self)
+        match &self.file_schema {
+            Some(file) => file.text().to_owned(),
+            None => schema::one_line(self),
+        }
     }
 
     /// The revision code that `private_revCode` carries: eight hexadecimal digits.
     pub fn rev_code(&self) -> String {
-        schema::rev_code(self)
+        match &self.file_schema {
+            Some(file) => file.rev_code().to_owned(),
+            None => schema::rev_code(self),
+        }
     }
 
     /// Kafka keeps the last record of each key: true for events, so that late readers see the state.

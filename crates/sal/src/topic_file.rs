@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use roxmltree::Node;
 
+use crate::enumeration::read_items;
 use crate::error::InterfaceError;
-use crate::field::{Field, FieldType, MAX_COUNT, private_names};
+use crate::field::{Field, FieldType, MAX_COUNT, UNITLESS, private_names};
 use crate::topic::{Definition, TopicKind};
 use crate::xml::{XmlFile, elements, is_name, text_of};
 
@@ -142,8 +143,11 @@ fn read_field<'a>(file: &XmlFile<'a>, item: Node<'_, 'a>, topic: &str) -> Result
         ty,
         // SAL has no arrays of strings and passes over the count.
         count: if ty == FieldType::String { 1 } else { count },
-        units: text_of(item, "Units").unwrap_or("unitless".into()).into_owned(),
+        range: FieldType::idl_range(&idl),
+        units: text_of(item, "Units").unwrap_or(UNITLESS.into()).into_owned(),
         description: text_of(item, "Description").unwrap_or_default().into_owned(),
         is_private: false,
+        null: None,
+        enumeration: text_of(item, "Enumeration").map(|text| read_items(&text)).unwrap_or_default(),
     })
 }

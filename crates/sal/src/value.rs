@@ -3,6 +3,8 @@
 /// Value of one field, in the field's own type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// No value, of a field that is [nullable](crate::Field::null).
+    Null,
     /// A scalar of [`FieldType::Boolean`](crate::FieldType::Boolean).
     Boolean(bool),
     /// A scalar of [`FieldType::Int`](crate::FieldType::Int).

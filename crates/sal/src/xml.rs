@@ -84,7 +84,11 @@ pub(crate) fn elements<'d, 'a>(node: Node<'d, 'a>) -> impl Iterator<Item = Node<
 /// Text of the first child of that name, as it stands in the file; `None` if there is no such child or no
 /// text in it. Comments inside the text are left out.
 pub(crate) fn text_of<'d>(node: Node<'d, '_>, child: &str) -> Option<Cow<'d, str>> {
-    let element = elements(node).find(|element| element.tag_name().name() == child)?;
+    all_text(elements(node).find(|element| element.tag_name().name() == child)?)
+}
+
+/// Text of an element, as it stands in the file; `None` if there is none. Comments inside it are left out.
+pub(crate) fn all_text<'d>(element: Node<'d, '_>) -> Option<Cow<'d, str>> {
     let mut texts = element.children().filter(Node::is_text).filter_map(|node| node.text());
     let first = texts.next()?;
     let mut text = Cow::Borrowed(first);
@@ -112,7 +116,8 @@ fn malformed(name: &str, text: &str, error: &XmlError) -> InterfaceError {
     InterfaceError::Malformed { file: name.to_owned(), line, problem: error.to_string() }
 }
 
-fn line_at(text: &str, offset: usize) -> u32 {
+/// Line of a byte, from 1.
+pub(crate) fn line_at(text: &str, offset: usize) -> u32 {
     let before = text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
     u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
 }

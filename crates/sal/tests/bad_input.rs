@@ -44,7 +44,12 @@ fn a_folder_that_is_no_release_says_what_to_give() {
 
 #[test]
 fn an_unreadable_file_is_not_an_absent_one() {
-    let error = Release::open("xml", Box::new(|_| Err(io::ErrorKind::PermissionDenied.into()))).unwrap_err();
+    let folder = efd_sal::Folder {
+        label: "xml".into(),
+        read: Box::new(|_| Err(io::ErrorKind::PermissionDenied.into())),
+        list: Box::new(|_| Ok(Vec::new())),
+    };
+    let error = Release::open(folder).unwrap_err();
     assert_eq!(error.to_string(), "cannot read xml/SALSubsystems.xml");
     assert!(std::error::Error::source(&error).is_some());
 }
@@ -120,9 +125,10 @@ fn a_missing_element_is_named() {
 #[test]
 fn an_unknown_type_lists_the_known_ones() {
     assert_eq!(
-        items("<item><EFDB_Name>a</EFDB_Name><IDL_Type>octet</IDL_Type></item>"),
-        "xml/Dome/Dome_Telemetry.xml:4: <item>: field a of azimuth has unknown type \"octet\"; use one of boolean, \
-         byte, short, int, long, long long, unsigned short, unsigned int, float, double, string"
+        items("<item><EFDB_Name>a</EFDB_Name><IDL_Type>long double</IDL_Type></item>"),
+        "xml/Dome/Dome_Telemetry.xml:4: <item>: field a of azimuth has unknown type \"long double\"; use one of \
+         boolean, byte, short, int, long, long long, unsigned short, unsigned int, float, double, string, octet, char, \
+         unsigned long, unsigned long long"
     );
 }
 

@@ -212,6 +212,23 @@ impl RegistryClient {
         Ok(answer.id)
     }
 
+    /// The version of a subject that has this schema; `None` where the registry has no such.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub async fn look_up(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<Option<SubjectVersion>, RegistryError> {
+        let path = format!("/subjects/{}?normalize=False&deleted=False", encoded(subject));
+        match self.call(Method::POST, &path, Some(schema)).await {
+            Ok(version) => Ok(Some(version)),
+            Err(error) if error.kind() == RegistryErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The text of a schema; cached for ever, concurrent calls share one request.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use thiserror::Error;
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -62,10 +63,13 @@ impl Drop for TelemetryGuard {
 pub fn init_telemetry(name: &'static str, config: &ServiceConfig) -> Result<TelemetryGuard, TelemetryError> {
     let filter = filter(&config.log)?;
     let traces = config.otlp_endpoint.as_deref().map(|endpoint| traces(name, endpoint)).transpose()?;
-    let export =
-        traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(name)));
+    let lines = lines(&config.log).with_filter(filter);
+    // What is logged does not decide what is traced.
+    let export = traces.as_ref().map(|provider| {
+        tracing_opentelemetry::layer().with_tracer(provider.tracer(name)).with_filter(LevelFilter::INFO)
+    });
     // An error means that a test or a demo has its subscriber already.
-    let _ = tracing_subscriber::registry().with(filter).with(lines(&config.log)).with(export).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(export).try_init();
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     Ok(TelemetryGuard { traces })
 }
@@ -118,7 +122,8 @@ mod tests {
     async fn trace_context_is_w3c_and_spans_reach_the_collector_when_the_guard_is_dropped() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let config = ServiceConfig { otlp_endpoint: Some(endpoint), ..ServiceConfig::default() };
+        let log = LogConfig { filter: "error".to_owned(), ..LogConfig::default() };
+        let config = ServiceConfig { otlp_endpoint: Some(endpoint), log, ..ServiceConfig::default() };
         let guard = init_telemetry("efd-test", &config).unwrap();
         opentelemetry::global::get_text_map_propagator(|propagator| {
             assert_eq!(propagator.fields().collect::<Vec<_>>(), ["traceparent", "tracestate"]);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::encode::EncodeError;
+use crate::receipt::Receipt;
 use crate::sample::{Sample, SampleTopic};
+use crate::source::Source;
 
 /// Memory that a record takes besides its bytes, here and in the Kafka client, roughly.
 const RECORD_OVERHEAD: usize = 256;
@@ -21,6 +23,8 @@ struct EncodedRecord {
     key: String,
     /// Where its bytes end; they begin where those of the record before end.
     end: usize,
+    source: Source,
+    receipt: Option<Receipt>,
 }
 
 /// One record of a batch.
@@ -32,6 +36,10 @@ pub struct RecordView<'a> {
     pub key: &'a str,
     /// Wire format and Avro body.
     pub payload: &'a [u8],
+    /// Where its sample came from.
+    pub source: Source,
+    /// What the source waits for.
+    pub receipt: Option<&'a Receipt>,
 }
 
 impl EncodedBatch {
@@ -42,7 +50,13 @@ impl EncodedBatch {
     pub fn push(&mut self, sample: &Sample) -> Result<(), EncodeError> {
         sample.topic.plan.encode(&sample.private_fields(), &sample.values, &mut self.bytes)?;
         let key = sample.topic.topic.key(sample.stamps.sal_index);
-        self.records.push(EncodedRecord { topic: sample.topic.clone(), key, end: self.bytes.len() });
+        self.records.push(EncodedRecord {
+            topic: sample.topic.clone(),
+            key,
+            end: self.bytes.len(),
+            source: sample.source,
+            receipt: sample.receipt.clone(),
+        });
         Ok(())
     }
 
@@ -63,7 +77,13 @@ impl EncodedBatch {
         let before = place.checked_sub(1).and_then(|place| self.records.get(place));
         let start = before.map_or(0, |before| before.end);
         let payload = self.bytes.get(start..record.end).unwrap_or_default();
-        Some(RecordView { topic: &record.topic, key: &record.key, payload })
+        Some(RecordView {
+            topic: &record.topic,
+            key: &record.key,
+            payload,
+            source: record.source,
+            receipt: record.receipt.as_ref(),
+        })
     }
 
     /// All records in order.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use efd_sal::LeapSeconds;
+use efd_sal::{LeapSeconds, TimeError};
 
 use crate::error::IngestError;
 
@@ -65,6 +65,22 @@ impl Clock {
         let tai_minus_utc = self.leap_seconds.tai_minus_utc_at_utc(since_1970.as_secs_f64());
         let tai_minus_utc = tai_minus_utc.map_err(IngestError::TaiUnknown)?;
         Ok(Moment { utc_micros, tai_minus_utc })
+    }
+
+    /// UTC Unix seconds of TAI Unix seconds.
+    ///
+    /// # Errors
+    /// When the table of leap seconds does not cover the time.
+    pub fn utc_from_tai(&self, tai: f64) -> Result<f64, TimeError> {
+        self.leap_seconds.utc_from_tai(tai)
+    }
+
+    /// TAI Unix seconds of UTC Unix seconds.
+    ///
+    /// # Errors
+    /// When the table of leap seconds does not cover the time.
+    pub fn tai_from_utc(&self, utc: f64) -> Result<f64, TimeError> {
+        self.leap_seconds.tai_from_utc(utc)
     }
 }
 

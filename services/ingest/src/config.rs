@@ -10,10 +10,14 @@ use efd_schema::RegistryConfig;
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
+use crate::credentials::{self, Credential};
+use crate::grpc::config::GrpcConfig;
+use crate::http::config::HttpConfig;
 use crate::initialise::InitialiseOptions;
+pub use crate::simulator::settings::SimulatorConfig;
+use crate::text::config::{Form, TextConfig};
+use crate::tls::TlsConfig;
 
-/// What the factor on the simulator's rates may be.
-const RATES: RangeInclusive<f64> = 0.001..=1e6;
 /// How long the queue may be.
 const QUEUE: RangeInclusive<usize> = 1..=1_000_000;
 /// How old a batch may get.
@@ -48,10 +52,20 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// Where the schema registry is.
     pub registry: RegistryConfig,
+    /// Who may send to the sources that listen on the network. Empty: everybody.
+    pub credentials: Vec<Credential>,
+    /// Certificate of the sources that listen on the network. None: no TLS.
+    pub tls: TlsConfig,
     /// How records are gathered and confirmed.
     pub producer: ProducerConfig,
     /// Wait between two tries while Kafka or the registry cannot be reached.
     pub retry: RetryConfig,
+    /// A source that other programs publish to.
+    pub grpc: GrpcConfig,
+    /// A source for scripts that know the Kafka REST Proxy.
+    pub http: HttpConfig,
+    /// A source for the text records of 2019.
+    pub text: TextConfig,
     /// A source that makes samples up.
     pub simulator: SimulatorConfig,
 }
@@ -93,25 +107,6 @@ pub struct RetryConfig {
     pub max: Duration,
 }
 
-/// The simulator: all topics of `components` at their nominal rates.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SimulatorConfig {
-    /// Whether samples are made up at all. Default false.
-    pub enabled: bool,
-    /// Same seed, same values in the same order. Default 1.
-    pub seed: u64,
-    /// Factor on all rates, 0.001 to 1,000,000. Default 1.
-    pub rate: f64,
-    /// Length of what is simulated, as time at the nominal rates divided by `rate`; then ingest ends. Without it the
-    /// simulator goes on until it is stopped.
-    #[serde(with = "humantime_serde")]
-    pub duration: Option<Duration>,
-    /// How far the simulator may be late and still catch up; what is beyond it is not made up for. Default 1 s.
-    #[serde(with = "humantime_serde")]
-    pub catch_up: Duration,
-}
-
 impl Config {
     /// The `<subname>` in the names of topics.
     pub fn topic_subname(&self) -> &str {
@@ -121,6 +116,19 @@ impl Config {
     /// Replicas of a new topic.
     pub fn replication_factor(&self) -> i32 {
         self.replication_factor.unwrap_or(1)
+    }
+
+    /// Whether today's topics of the components are needed, because a source takes samples of them or because there is no
+    /// other work.
+    pub fn takes_samples(&self) -> bool {
+        let reads_text = self.text.enabled && self.text.form == Form::Current;
+        let is_idle = !self.http.enabled && !self.text.enabled;
+        self.simulator.enabled || self.grpc.enabled || reads_text || is_idle
+    }
+
+    /// All but the HTTP source, which knows topics and no components.
+    fn needs_components(&self) -> bool {
+        self.takes_samples() || self.text.enabled
     }
 
     /// How topics are made and schemas registered.
@@ -149,8 +157,13 @@ impl Default for Config {
             queue_samples: 1024,
             kafka: KafkaConfig::default(),
             registry: RegistryConfig::default(),
+            credentials: Vec::new(),
+            tls: TlsConfig::default(),
             producer: ProducerConfig::default(),
             retry: RetryConfig::default(),
+            grpc: GrpcConfig::default(),
+            http: HttpConfig::default(),
+            text: TextConfig::default(),
             simulator: SimulatorConfig::default(),
         }
     }
@@ -189,12 +202,6 @@ impl Default for RetryConfig {
     }
 }
 
-impl Default for SimulatorConfig {
-    fn default() -> Self {
-        Self { enabled: false, seed: 1, rate: 1.0, duration: None, catch_up: Duration::from_secs(1) }
-    }
-}
-
 impl Settings for Config {
     const ADMIN_PORT: u16 = 9601;
 
@@ -209,6 +216,9 @@ impl Settings for Config {
     fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
         self.kafka.overlay(env)?;
         self.registry.overlay(env)?;
+        credentials::overlay(&mut self.credentials, env)?;
+        self.grpc.overlay(env)?;
+        self.http.overlay(env)?;
         let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
         self.topic_subname = subname
             .or(self.topic_subname.take())
@@ -222,9 +232,12 @@ impl Settings for Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let simulator = &self.simulator;
         let rules = [
-            (!self.components.is_empty(), "components", "must name at least one SAL component"),
+            (
+                !self.components.is_empty() || !self.needs_components(),
+                "components",
+                "must name at least one SAL component",
+            ),
             (is_subname(self.topic_subname()), "topic_subname", "must be letters, digits, _ or -"),
             (self.replication_factor() > 0, "replication_factor", "must be at least 1"),
             (self.partitions > 0, "partitions", "must be at least 1"),
@@ -234,13 +247,18 @@ impl Settings for Config {
             (self.producer.batch_records > 0, "producer.batch_records", "must be at least 1"),
             (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
             (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
-            (RATES.contains(&simulator.rate), "simulator.rate", "must be between 0.001 and 1000000"),
         ];
         for (holds, setting, problem) in rules {
             if !holds {
                 return Err(ConfigError::invalid(setting, problem));
             }
         }
+        credentials::check(&self.credentials, "credentials")?;
+        self.tls.check()?;
+        self.grpc.check()?;
+        self.http.check()?;
+        self.text.check()?;
+        self.simulator.check()?;
         for (place, component) in self.components.iter().enumerate() {
             if self.components.iter().take(place).any(|earlier| earlier == component) {
                 return Err(ConfigError::invalid("components", format!("names {component} twice")));
@@ -263,6 +281,7 @@ fn number(env: &Env, name: &str) -> Result<Option<i32>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::settings::Rate;
 
     #[test]
     fn the_sample_configuration_is_valid_and_says_the_defaults() {
@@ -298,7 +317,7 @@ mod tests {
         let none = Config { components: vec![], ..valid.clone() };
         let subname = Config { topic_subname: Some("a.b".into()), ..valid.clone() };
         let mut rate = valid.clone();
-        rate.simulator.rate = f64::NAN;
+        rate.simulator.rate = Rate::Factor(f64::NAN);
         let cases = [
             (twice, "components"),
             (none, "components"),

@@ -3,8 +3,10 @@
 //! The plan of a topic is made once; encoding walks it and allocates nothing but room in the buffer. Types and the
 //! lengths of arrays are checked, because Avro itself cannot enforce a length.
 
-use efd_sal::{Field, FieldType, PrivateFields, Topic, Value};
+use efd_sal::{Field, FieldType, NullBranch, PrivateFields, Topic, Value};
 use efd_schema::{avro, wire};
+
+use crate::damage::Damage;
 
 /// Why a sample cannot be encoded; each names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +52,7 @@ pub enum EncodeError {
 pub struct RecordPlan {
     schema_id: u32,
     fields: Vec<PlannedField>,
+    damage: Option<Damage>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,14 +72,32 @@ enum Source {
     RevCode,
     Identity,
     Origin,
-    Value { ty: FieldType, count: usize },
+    Value(Shape),
+}
+
+/// What the bytes of a value are.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    ty: FieldType,
+    count: usize,
+    null: Option<NullBranch>,
 }
 
 impl RecordPlan {
     /// The plan of `topic`, whose schema has the id `schema_id` in the registry.
     pub fn new(topic: &Topic, schema_id: u32) -> Self {
         let fields = topic.fields.iter().map(|f| PlannedField { name: f.name.clone(), source: source(f) });
-        Self { schema_id, fields: fields.collect() }
+        Self { schema_id, fields: fields.collect(), damage: None }
+    }
+
+    /// The same plan, but nobody can decode what it encodes.
+    pub fn damaged(self, damage: Damage) -> Self {
+        Self { damage: Some(damage), ..self }
+    }
+
+    /// Id that the registry gave the schema.
+    pub fn schema_id(&self) -> u32 {
+        self.schema_id
     }
 
     /// Appends one record to `out`: magic byte, schema id, Avro body. `values` holds one value per field that is not
@@ -92,8 +113,10 @@ impl RecordPlan {
     ) -> Result<(), EncodeError> {
         let start = out.len();
         let result = self.append(private, values, out);
-        if result.is_err() {
-            out.truncate(start);
+        match (&result, self.damage) {
+            (Err(_), _) => out.truncate(start),
+            (Ok(()), Some(damage)) => damage.apply(start, out),
+            (Ok(()), None) => {}
         }
         result
     }
@@ -120,8 +143,8 @@ impl RecordPlan {
                 Source::RevCode => avro::put_str(out, private.rev_code),
                 Source::Identity => avro::put_str(out, private.identity),
                 Source::Origin => avro::put_int(out, private.origin),
-                Source::Value { ty, count } => match rest.next() {
-                    Some(value) => put_value(out, &field.name, ty, count, value)?,
+                Source::Value(shape) => match rest.next() {
+                    Some(value) => put_field(out, &field.name, shape, value)?,
                     None => return Err(EncodeError::Missing { field: field.name.clone() }),
                 },
             }
@@ -137,7 +160,7 @@ impl RecordPlan {
 }
 
 fn source(field: &Field) -> Source {
-    let value = Source::Value { ty: field.ty, count: field.count };
+    let value = Source::Value(Shape { ty: field.ty, count: field.count, null: field.null });
     if !field.is_private {
         return value;
     }
@@ -155,13 +178,18 @@ fn source(field: &Field) -> Source {
     }
 }
 
-fn put_value(
-    out: &mut Vec<u8>,
-    field: &str,
-    ty: FieldType,
-    count: usize,
-    value: &Value,
-) -> Result<(), EncodeError> {
+/// A value behind the number of its branch, where the field is a union; else the value alone.
+fn put_field(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Result<(), EncodeError> {
+    let Some(null) = shape.null else {
+        return put_value(out, field, shape, value);
+    };
+    let is_null = *value == Value::Null;
+    avro::put_long(out, i64::from(is_null == (null == NullBranch::Last)));
+    if is_null { Ok(()) } else { put_value(out, field, shape, value) }
+}
+
+fn put_value(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Result<(), EncodeError> {
+    let Shape { ty, count, .. } = shape;
     let is_array = count > 1;
     match (ty, is_array, value) {
         (FieldType::Boolean, false, Value::Boolean(value)) => avro::put_bool(out, *value),
@@ -219,6 +247,7 @@ fn put_array<T: Copy>(
 
 fn kind(value: &Value) -> &'static str {
     match value {
+        Value::Null => "null",
         Value::Boolean(_) => "boolean",
         Value::Int(_) => "int",
         Value::Long(_) => "long",

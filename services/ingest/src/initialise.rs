@@ -4,11 +4,10 @@
 
 use std::collections::HashSet;
 
-use efd_kafka::{Admin, ErrorKind, TopicSpec, error_kind};
+use efd_kafka::{Admin, AdminError, ErrorKind, TopicSpec};
 use efd_sal::{Component, Topic};
 use efd_schema::{RegistryClient, RegistryError, RegistryErrorKind};
 use futures::{StreamExt, TryStreamExt, stream};
-use rdkafka::error::KafkaError;
 
 /// How topics are made.
 #[derive(Debug, Clone)]
@@ -26,8 +25,10 @@ pub struct InitialiseOptions {
 /// How far the work is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Of `total` topics, `created` are new; the others existed.
+    /// `done` of `total` topics are there; of these, `created` are new, the others existed.
     TopicsCreated {
+        /// Topics that are there.
+        done: usize,
         /// New topics.
         created: usize,
         /// All topics.
@@ -62,7 +63,7 @@ pub struct TopicReport {
 pub enum InitialiseError {
     /// Kafka did not make the topics.
     #[error("kafka topics cannot be created: {0}")]
-    Topics(KafkaError),
+    Topics(AdminError),
     /// The registry did not take a schema.
     #[error("schema of {subject} cannot be registered: {error}")]
     Schema {
@@ -77,7 +78,7 @@ impl InitialiseError {
     /// Whether time may heal it.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Topics(error) => error_kind(error) == ErrorKind::Transient,
+            Self::Topics(error) => error.kind() == ErrorKind::Transient,
             Self::Schema { error, .. } => error.kind() != RegistryErrorKind::Refused,
         }
     }
@@ -94,8 +95,13 @@ pub async fn initialise(
     registry: &RegistryClient,
     progress: impl Fn(Progress),
 ) -> Result<Vec<TopicReport>, InitialiseError> {
-    let created: HashSet<String> = create_topics(components, options, admin).await?.into_iter().collect();
-    progress(Progress::TopicsCreated { created: created.len(), total: topics(components).count() });
+    let total = topics(components).count();
+    let (mut created, mut done) = (HashSet::new(), 0);
+    for component in components {
+        created.extend(create_topics(std::slice::from_ref(component), options, admin).await?);
+        done += component.topics.len();
+        progress(Progress::TopicsCreated { done, created: created.len(), total });
+    }
     let ids = register_schemas(components, options, registry, progress).await?;
     let subname = options.topic_subname.as_str();
     let report = |(topic, schema_id): (&Topic, u32)| {
@@ -120,7 +126,7 @@ pub async fn create_topics(
     options: &InitialiseOptions,
     admin: &Admin,
 ) -> Result<Vec<String>, InitialiseError> {
-    let specs: Vec<TopicSpec> = topics(components).map(|topic| spec(topic, options)).collect();
+    let specs: Vec<TopicSpec> = topics(components).map(|topic| topic_spec(topic, options)).collect();
     admin.create_topics(&specs).await.map_err(InitialiseError::Topics)
 }
 
@@ -147,14 +153,19 @@ pub async fn register_schemas(
     Ok(ids)
 }
 
-async fn register(topic: &Topic, subname: &str, registry: &RegistryClient) -> Result<u32, InitialiseError> {
+/// Registers the schema of one topic and returns its id.
+pub(crate) async fn register(
+    topic: &Topic,
+    subname: &str,
+    registry: &RegistryClient,
+) -> Result<u32, InitialiseError> {
     let subject = topic.subject(subname);
     let id = registry.register(&subject, &topic.avro_schema()).await;
     id.map_err(|error| InitialiseError::Schema { subject, error })
 }
 
 /// The topic as it should be: events keep the last record of each key, and their order matters across publishers.
-fn spec(topic: &Topic, options: &InitialiseOptions) -> TopicSpec {
+pub fn topic_spec(topic: &Topic, options: &InitialiseOptions) -> TopicSpec {
     TopicSpec {
         name: topic.kafka_name(&options.topic_subname),
         partitions: topic.partitions(options.partitions).into(),
@@ -180,10 +191,10 @@ mod tests {
             partitions: 4,
             concurrent_registrations: 1,
         };
-        let event = spec(&testing::heartbeat(), &options);
+        let event = topic_spec(&testing::heartbeat(), &options);
         assert_eq!(event.name, "lsst.lab.ATCamera.logevent_heartbeat");
         assert_eq!((event.partitions, event.replication, event.compact), (1, 3, true));
-        let telemetry = spec(&testing::arrays(), &options);
+        let telemetry = topic_spec(&testing::arrays(), &options);
         assert_eq!((telemetry.partitions, telemetry.replication, telemetry.compact), (4, 3, false));
     }
 }

@@ -1,8 +1,9 @@
 //! Reads SAL interface files from a folder.
 
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use efd_sal::{Component, InterfaceError, Release};
+use efd_sal::{Component, Folder, InterfaceError, Release};
 
 /// Opens the interfaces in `folder`: SAL files at its top or a ts_xml checkout.
 ///
@@ -11,7 +12,16 @@ use efd_sal::{Component, InterfaceError, Release};
 pub fn open(folder: &Path) -> Result<Release, InterfaceError> {
     let root = PathBuf::from(folder);
     let label = root.display().to_string();
-    Release::open(&label, Box::new(move |path| std::fs::read_to_string(root.join(path))))
+    let (files, folders) = (root.clone(), root);
+    let read = Box::new(move |path: &str| fs::read_to_string(files.join(path)));
+    let list = Box::new(move |path: &str| file_names(&folders.join(path)));
+    Release::open(Folder { label, read, list })
+}
+
+/// Names that are not UTF-8 are no interface files.
+fn file_names(folder: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
+    names.collect()
 }
 
 /// Reads the named components.

@@ -1,8 +1,9 @@
 //! Takes SAL samples from its sources and produces them to Kafka as Avro records, whose schemas it registers.
 //!
-//! The path of a sample, one file per stage: a source makes it ([`simulator`]); it waits in a bounded queue; [`encode`]
+//! The path of a sample, one file per stage: a source makes or takes it ([`simulator`], [`grpc`]); it waits in a bounded queue; [`encode`]
 //! turns it into bytes, which is pure; [`producer`] sends it to `lsst.<subname>.<Component>.<sal_name>` and awaits the
-//! acknowledgement by the batch. Before the first sample, [`initialise`] makes the topics and registers the schemas.
+//! acknowledgement by the batch. Before the first sample, [`initialise`] makes the topics and registers the schemas. Two sources have
+//! paths of their own: [`http`] takes records of any topic, and [`text`] reads the text records of 2019.
 //!
 //! Assumes that it is the only writer of its samples' topics with its identity, and that a record sent twice does no
 //! harm. On error: while Kafka or the registry cannot be reached, everything waits, at last the source; a sample that
@@ -13,19 +14,28 @@ pub mod account;
 pub mod batch;
 pub mod clock;
 pub mod config;
+pub mod credentials;
+pub mod damage;
+mod direct;
 pub mod encode;
 pub mod error;
+pub mod grpc;
+pub mod http;
 pub mod initialise;
 pub mod interfaces;
 pub mod metrics;
 pub mod producer;
 pub mod publisher;
+pub mod receipt;
 pub mod sample;
 pub mod simulator;
+pub mod source;
 mod startup;
 mod tally;
 #[cfg(test)]
 mod testing;
+pub mod text;
+pub mod tls;
 
 use std::time::Duration;
 
@@ -35,10 +45,13 @@ use tokio::sync::mpsc;
 pub use account::{Account, TopicAccount};
 use clock::Clock;
 pub use config::Config;
+use direct::{Awaited, DirectSources};
 use error::IngestError;
+use grpc::GrpcSource;
 use metrics::Metrics;
 use producer::SampleProducer;
 use simulator::Simulator;
+use text::Surroundings;
 
 /// Runs the service until it is stopped or its source ends, and delivers everything that was taken until then.
 ///
@@ -61,28 +74,40 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
 pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Account> {
     let delivery_time = delivery_time(&config);
     let clock = Clock::new(config.leap_seconds_file.as_deref())?;
-    let components = interfaces::load(&config.interfaces, &config.components)?;
+    let components = if config.takes_samples() {
+        interfaces::load(&config.interfaces, &config.components)?
+    } else {
+        Vec::new()
+    };
     let metrics = Metrics::new(&ctx.meter, &config.components);
+    let awaited = Awaited::new(&config, &ctx);
     let Some(topics) = startup::prepare(&components, &config, &ctx).await? else {
         return Ok(Account::default());
     };
 
     let (samples, mut queue) = mpsc::channel(config.queue_samples);
-    let simulator = Simulator::new(&config.simulator, &topics, config.identity.as_deref(), clock);
+    let around = Surroundings { topics: topics.clone(), clock: clock.clone(), metrics: metrics.clone() };
+    let mut grpc = GrpcSource::start_if_enabled(&config, &around, &samples, &ctx.stop)?;
+    let mut direct = DirectSources::start((&config, &ctx), awaited, around, delivery_time);
+    let simulator =
+        if config.simulator.enabled { Some(Simulator::new(&config, &topics, clock)?) } else { None };
     let mut producer =
         SampleProducer::new(&config.kafka, &config.producer, config.retry, Account::new(&topics), metrics)?;
+    let simulation =
+        simulator.map(|simulator| tokio::spawn(simulator.run(samples.clone(), ctx.stop.clone())));
+    let is_open = grpc.is_some() || direct.is_open() || simulation.is_none();
     let stop = ctx.stop.clone();
-    let source = tokio::spawn(async move {
-        if config.simulator.enabled {
-            return simulator.run(samples, stop).await;
+    tokio::spawn(async move {
+        if is_open {
+            stop.requested().await;
         }
-        stop.requested().await;
-        drop(samples); // the end of the queue
-        Ok(())
+        drop(samples); // the end of the queue, when no source is left
     });
 
     let outcome = tokio::select! {
-        outcome = producer.run(&mut queue) => outcome,
+        outcome = producer.run(&mut queue) => outcome.map_err(anyhow::Error::from),
+        error = failed(&mut grpc) => Err(error),
+        error = direct.failed() => Err(error),
         () = passed(&ctx.stop, delivery_time) => {
             producer.abandon(&mut queue);
             Ok(())
@@ -96,9 +121,27 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
         topics = %account,
         "account"
     );
+    // What is not delivered by now is not waited for any more, neither here nor by the clients.
+    drop((producer, queue));
+    direct.finish().await?;
+    if let Some(grpc) = grpc {
+        grpc.finish().await?;
+    }
+    if let Some(simulation) = simulation {
+        simulation.await??.report(&account)?;
+    }
     outcome?;
-    source.await??;
     Ok(account)
+}
+
+/// Waits until the gRPC source fails, for ever if it does not.
+async fn failed(grpc: &mut Option<GrpcSource>) -> anyhow::Error {
+    if let Some(grpc) = grpc
+        && let Err(error) = grpc.ended().await
+    {
+        return error;
+    }
+    std::future::pending().await
 }
 
 /// Time there is for deliveries after the request to stop; what is left of the grace period is for telemetry.

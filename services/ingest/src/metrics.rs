@@ -3,36 +3,108 @@
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+
+use crate::source::Source;
+
+/// Component of topics that belong to none of the configured ones; its place is behind theirs.
+const OTHER: &str = "other";
 
 /// Why a sample was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {
+    /// It is a text that is no record at all.
+    Parse,
     /// It does not fit its interface.
     Encode,
     /// Kafka takes no record like it, for example for its size.
     Kafka,
+    /// Kafka did not acknowledge it in time, and who sent it was told so.
+    Unacknowledged,
 }
 
 impl RejectReason {
-    const ALL: [Self; 2] = [Self::Encode, Self::Kafka];
+    const ALL: [Self; 4] = [Self::Parse, Self::Encode, Self::Kafka, Self::Unacknowledged];
 
     fn label(self) -> KeyValue {
         let value = match self {
+            Self::Parse => "parse",
             Self::Encode => "encode",
             Self::Kafka => "kafka",
+            Self::Unacknowledged => "unacknowledged",
         };
         KeyValue::new("reason", value)
+    }
+}
+
+/// Why a source turns a sample away, and says so to whoever sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefuseReason {
+    /// Credentials are missing or not known.
+    Unauthenticated,
+    /// The credentials are for other topics.
+    Forbidden,
+    /// There is no such topic here.
+    UnknownTopic,
+    /// The topic has no such field.
+    UnknownField,
+    /// The value is of another kind than the field.
+    WrongType,
+    /// The array is longer or shorter than the field.
+    WrongLength,
+    /// The field cannot hold the value.
+    OutOfRange,
+    /// It was made for another version of the topic.
+    WrongRevCode,
+}
+
+impl RefuseReason {
+    const ALL: [Self; 8] = [
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::UnknownTopic,
+        Self::UnknownField,
+        Self::WrongType,
+        Self::WrongLength,
+        Self::OutOfRange,
+        Self::WrongRevCode,
+    ];
+
+    fn label(self) -> KeyValue {
+        let value = match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::UnknownTopic => "unknown_topic",
+            Self::UnknownField => "unknown_field",
+            Self::WrongType => "wrong_type",
+            Self::WrongLength => "wrong_length",
+            Self::OutOfRange => "out_of_range",
+            Self::WrongRevCode => "wrong_rev_code",
+        };
+        KeyValue::new("reason", value)
+    }
+}
+
+/// Counts a gRPC stream as long as it lives.
+#[derive(Debug)]
+pub struct OpenStream(UpDownCounter<i64>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
     }
 }
 
 /// The instruments; made once.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    components: Vec<[KeyValue; 1]>,
+    /// Labels of each source and component, in their order.
+    components: [Vec<[KeyValue; 2]>; Source::ALL.len()],
     samples_taken: Counter<u64>,
     records_delivered: Counter<u64>,
     records_rejected: Counter<u64>,
+    samples_refused: Counter<u64>,
+    grpc_streams: UpDownCounter<i64>,
     delivery_retries: Counter<u64>,
     delivery: Histogram<f64>,
     outstanding_records: Gauge<u64>,
@@ -48,10 +120,20 @@ impl Metrics {
         let gauge =
             |name: &'static str, text: &'static str| meter.u64_gauge(name).with_description(text).build();
         let metrics = Self {
-            components: components.iter().map(|c| [KeyValue::new("component", c.clone())]).collect(),
+            components: Source::ALL.map(|source| {
+                let labels = |name: &str| [source_label(source), KeyValue::new("component", name.to_owned())];
+                // The HTTP source takes records of any topic.
+                let other = (source == Source::Http).then_some(OTHER);
+                components.iter().map(String::as_str).chain(other).map(labels).collect()
+            }),
             samples_taken: counter("efd_ingest_samples_taken", "Samples taken from the sources"),
             records_delivered: counter("efd_ingest_records_delivered", "Records that Kafka acknowledged"),
             records_rejected: counter("efd_ingest_records_rejected", "Samples that can never be delivered"),
+            samples_refused: counter("efd_ingest_samples_refused", "Samples that a source turned away"),
+            grpc_streams: meter
+                .i64_up_down_counter("efd_ingest_grpc_streams")
+                .with_description("Streams that publish over gRPC")
+                .build(),
             delivery_retries: counter("efd_ingest_delivery_retries", "Batches that were sent once more"),
             delivery: meter
                 .f64_histogram("efd_ingest_delivery")
@@ -72,13 +154,19 @@ impl Metrics {
                 "Samples between the sources and the producer",
             ),
         };
-        for component in &metrics.components {
-            metrics.samples_taken.add(0, component);
-            metrics.records_delivered.add(0, component);
+        for labels in metrics.components.iter().flatten() {
+            metrics.samples_taken.add(0, labels);
+            metrics.records_delivered.add(0, labels);
         }
-        for reason in RejectReason::ALL {
-            metrics.records_rejected.add(0, &[reason.label()]);
+        for source in Source::ALL {
+            for reason in RejectReason::ALL {
+                metrics.records_rejected.add(0, &[source_label(source), reason.label()]);
+            }
         }
+        for reason in RefuseReason::ALL {
+            metrics.samples_refused.add(0, &[source_label(Source::Grpc), reason.label()]);
+        }
+        metrics.grpc_streams.add(0, &[]);
         metrics.delivery_retries.add(0, &[]);
         metrics.outstanding(0, 0);
         metrics.queued(0);
@@ -86,22 +174,37 @@ impl Metrics {
     }
 
     /// Samples of a component were taken; the component by its place in the configuration.
-    pub(crate) fn taken(&self, component_id: usize, count: u64) {
-        if let Some(component) = self.components.get(component_id) {
-            self.samples_taken.add(count, component);
+    pub(crate) fn taken(&self, source: Source, component_id: usize, count: u64) {
+        if let Some(labels) = self.labels(source, component_id) {
+            self.samples_taken.add(count, labels);
         }
     }
 
     /// Records of a component were acknowledged.
-    pub(crate) fn delivered(&self, component_id: usize, count: u64) {
-        if let Some(component) = self.components.get(component_id) {
-            self.records_delivered.add(count, component);
+    pub(crate) fn delivered(&self, source: Source, component_id: usize, count: u64) {
+        if let Some(labels) = self.labels(source, component_id) {
+            self.records_delivered.add(count, labels);
         }
     }
 
+    fn labels(&self, source: Source, component_id: usize) -> Option<&[KeyValue; 2]> {
+        self.components.get(source as usize)?.get(component_id)
+    }
+
     /// A sample was rejected.
-    pub(crate) fn rejected(&self, reason: RejectReason) {
-        self.records_rejected.add(1, &[reason.label()]);
+    pub(crate) fn rejected(&self, source: Source, reason: RejectReason) {
+        self.records_rejected.add(1, &[source_label(source), reason.label()]);
+    }
+
+    /// A source turned a sample away.
+    pub(crate) fn refused(&self, source: Source, reason: RefuseReason) {
+        self.samples_refused.add(1, &[source_label(source), reason.label()]);
+    }
+
+    /// A gRPC stream begins; it ends when what is returned is dropped.
+    pub(crate) fn open_stream(&self) -> OpenStream {
+        self.grpc_streams.add(1, &[]);
+        OpenStream(self.grpc_streams.clone())
     }
 
     /// A batch is sent once more.
@@ -109,9 +212,9 @@ impl Metrics {
         self.delivery_retries.add(1, &[]);
     }
 
-    /// A batch was acknowledged.
-    pub(crate) fn batch_delivered(&self, after: Duration) {
-        self.delivery.record(after.as_secs_f64(), &[]);
+    /// A batch was acknowledged that had records of this source.
+    pub(crate) fn batch_delivered(&self, source: Source, after: Duration) {
+        self.delivery.record(after.as_secs_f64(), &[source_label(source)]);
     }
 
     /// Records taken and not yet acknowledged, and the memory of those that wait for Kafka.
@@ -124,4 +227,8 @@ impl Metrics {
     pub(crate) fn queued(&self, samples: u64) {
         self.queued_samples.record(samples, &[]);
     }
+}
+
+fn source_label(source: Source) -> KeyValue {
+    KeyValue::new("source", source.name())
 }

@@ -118,7 +118,7 @@ impl SampleProducer {
                         break;
                     }
                     for sample in &taken {
-                        self.tally.taken(&sample.topic);
+                        self.tally.taken(sample);
                     }
                 }
             }
@@ -145,7 +145,7 @@ impl SampleProducer {
     pub fn abandon(&mut self, samples: &mut mpsc::Receiver<Sample>) {
         samples.close();
         while let Ok(sample) = samples.try_recv() {
-            self.tally.taken(&sample.topic);
+            self.tally.taken(&sample);
         }
     }
 
@@ -159,18 +159,21 @@ impl SampleProducer {
         });
         if let Err(error) = open.records.push(sample) {
             tracing::warn!(topic = sample.topic.kafka_name, %error, "sample rejected");
-            self.tally.rejected(&sample.topic, RejectReason::Encode);
+            if let Some(receipt) = &sample.receipt {
+                receipt.undeliverable(error.to_string());
+            }
+            self.tally.rejected(&sample.topic, sample.source, RejectReason::Encode);
             return Ok(false);
         }
         let Some(record) = open.records.last() else { return Ok(false) };
-        if let Err(error) = open.delivery.send(out_record(record)).await {
+        if let Err(error) = hand_over(&mut open.delivery, record).await {
             match error_kind(&error) {
                 ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => open.refused = Some(error),
                 ErrorKind::Record => {
+                    reject(record, &error);
                     open.records.pop();
-                    self.reject(&sample.topic.kafka_name, &error);
-                    self.tally.rejected(&sample.topic, RejectReason::Kafka);
+                    self.tally.rejected(&sample.topic, sample.source, RejectReason::Kafka);
                     return Ok(false);
                 }
             }
@@ -271,13 +274,13 @@ impl SampleProducer {
                 ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => self.wait(&error).await,
                 ErrorKind::Record => {
-                    self.reject(&record.topic.kafka_name, &error);
-                    self.tally.rejected(record.topic, RejectReason::Kafka);
+                    reject(record, &error);
+                    self.tally.rejected(record.topic, record.source, RejectReason::Kafka);
                     return Ok(());
                 }
             }
         }
-        self.tally.record_delivered(record.topic);
+        self.tally.record_delivered(record);
         Ok(())
     }
 
@@ -288,7 +291,7 @@ impl SampleProducer {
         let mut refused = None;
         for place in places {
             let Some(record) = records.get(place) else { break };
-            if let Err(error) = delivery.send(out_record(record)).await {
+            if let Err(error) = hand_over(&mut delivery, record).await {
                 refused = Some(error);
                 break;
             }
@@ -309,9 +312,23 @@ impl SampleProducer {
             self.trouble = Some(reason);
         }
     }
+}
 
-    fn reject(&self, topic: &str, error: &KafkaError) {
-        tracing::warn!(topic, %error, "sample rejected");
+/// Gives a record to the Kafka client; its source hears as soon as it is acknowledged, not only with the batch.
+async fn hand_over(delivery: &mut Batch, record: RecordView<'_>) -> KafkaResult<()> {
+    match record.receipt {
+        None => delivery.send(out_record(record)).await,
+        Some(receipt) => {
+            let receipt = receipt.clone();
+            delivery.send_with_report(out_record(record), move |placed| receipt.placed(placed)).await
+        }
+    }
+}
+
+fn reject(record: RecordView<'_>, error: &KafkaError) {
+    tracing::warn!(topic = record.topic.kafka_name, %error, "sample rejected");
+    if let Some(receipt) = record.receipt {
+        receipt.undeliverable(error.to_string());
     }
 }
 

@@ -14,6 +14,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use super::*;
 use crate::clock::Moment;
 use crate::publisher::Publisher;
+use crate::receipt::Receipt;
 use crate::sample::SampleTopic;
 use crate::testing;
 
@@ -139,6 +140,29 @@ async fn a_sample_that_can_never_be_delivered_is_dropped_and_counted() {
     let account = producer.account();
     assert_eq!((account.produced(), account.delivered(), account.rejected()), (4, 2, 2));
     assert_eq!(rig.records(2).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_tells_where_kafka_put_the_sample_or_why_it_never_will() {
+    let mut rig = Rig::new();
+    let mut misfit = rig.sample(1, "");
+    misfit.values.pop();
+    let mut samples = vec![rig.sample(0, ""), misfit, rig.sample(2, &"x".repeat(5000)), rig.sample(3, "")];
+    let outcomes: Vec<_> = samples
+        .iter_mut()
+        .map(|sample| {
+            let (receipt, outcome) = Receipt::new();
+            sample.receipt = Some(receipt);
+            outcome
+        })
+        .collect();
+    rig.deliver(samples).await;
+    let outcomes: Vec<_> = outcomes.into_iter().map(|mut outcome| outcome.try_recv().unwrap()).collect();
+    let offsets: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().ok().map(|at| at.offset)).collect();
+    assert_eq!(offsets, [Some(0), None, None, Some(1)]);
+    let why = |place: usize| outcomes[place].as_ref().unwrap_err().to_string();
+    assert!(why(1).contains("field text has no value"), "{}", why(1));
+    assert!(why(2).contains("too large"), "{}", why(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Fills in the private fields of one writer's samples of one topic.
+//! Fills in the private fields of one simulated writer's samples of one topic.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use efd_sal::{SequenceNumber, Value};
 
 use crate::clock::Moment;
 use crate::sample::{Sample, SampleTopic, Stamps};
+use crate::source::Source;
 
 /// One writer of one topic: counts its samples and keeps their times apart.
 #[derive(Debug)]
@@ -22,13 +23,8 @@ impl Publisher {
     /// A writer that has written nothing; `sal_index` counts for indexed components only. Without an `identity` it is
     /// `<Component>` or `<Component>:<salIndex>`.
     pub fn new(topic: &Arc<SampleTopic>, sal_index: i32, identity: Option<&str>) -> Self {
-        let component = &topic.topic.component;
         let sal_index = topic.topic.indexed.then_some(sal_index);
-        let identity = match (identity, sal_index) {
-            (Some(identity), _) => Arc::from(identity),
-            (None, Some(index)) => Arc::from(format!("{component}:{index}")),
-            (None, None) => component.clone(),
-        };
+        let identity = identity.map_or_else(|| topic.identity(sal_index), Arc::from);
         Self {
             topic: topic.clone(),
             sal_index,
@@ -43,6 +39,16 @@ impl Publisher {
     /// Where its samples go.
     pub fn topic(&self) -> &Arc<SampleTopic> {
         &self.topic
+    }
+
+    /// Takes the next sequence number out of use: no sample will have it.
+    pub fn skip(&mut self) {
+        self.sequence.next();
+    }
+
+    /// Publishes another version of the topic from now on; the sequence numbers go on.
+    pub fn change(&mut self, topic: Arc<SampleTopic>) {
+        self.topic = topic;
     }
 
     /// A sample published now. Two samples never share a microsecond, because the later one would replace the earlier in
@@ -61,7 +67,7 @@ impl Publisher {
             identity: self.identity.clone(),
             origin: self.origin,
         };
-        Sample { topic: self.topic.clone(), stamps, values }
+        Sample { topic: self.topic.clone(), stamps, values, source: Source::Simulator, receipt: None }
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use efd_sal::{PrivateFields, Topic, Value};
 
+use crate::damage::Damage;
 use crate::encode::RecordPlan;
+use crate::receipt::Receipt;
+use crate::source::Source;
 
 /// A topic that exists in Kafka and whose schema is registered; all its samples share it.
 #[derive(Debug)]
@@ -33,6 +36,27 @@ impl SampleTopic {
             rev_code: topic.rev_code(),
             plan: RecordPlan::new(&topic, schema_id),
             topic,
+        }
+    }
+
+    /// The same topic, but nobody can decode its records.
+    pub fn damaged(&self, damage: Damage) -> Self {
+        Self {
+            id: self.id,
+            component_id: self.component_id,
+            topic: self.topic.clone(),
+            kafka_name: self.kafka_name.clone(),
+            rev_code: self.rev_code.clone(),
+            plan: self.plan.clone().damaged(damage),
+        }
+    }
+
+    /// What `private_identity` says when nobody says otherwise: `<Component>` or `<Component>:<salIndex>`.
+    pub fn identity(&self, sal_index: Option<i32>) -> Arc<str> {
+        let component = &self.topic.component;
+        match sal_index {
+            Some(index) => Arc::from(format!("{component}:{index}")),
+            None => component.clone(),
         }
     }
 }
@@ -67,6 +91,10 @@ pub struct Sample {
     pub stamps: Stamps,
     /// One value per field of the topic that is not private, in the topic's order.
     pub values: Vec<Value>,
+    /// Where it came from.
+    pub source: Source,
+    /// What the source waits for, if it waits for each sample.
+    pub receipt: Option<Receipt>,
 }
 
 impl Sample {

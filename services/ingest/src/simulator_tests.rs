@@ -1,13 +1,18 @@
 //! The simulator against a clock that the test moves.
 
 use super::*;
+use crate::simulator::settings::{Max, Rate};
 use crate::testing;
+
+fn config(duration: Duration, rate: Rate) -> Config {
+    let simulator =
+        SimulatorConfig { enabled: true, rate, duration: Some(duration), ..SimulatorConfig::default() };
+    Config { simulator, ..Config::default() }
+}
 
 fn simulator(duration: Duration, rate: f64) -> Simulator {
     let topics = testing::sample_topics([testing::scalars()]);
-    let settings =
-        SimulatorConfig { enabled: true, rate, duration: Some(duration), ..SimulatorConfig::default() };
-    Simulator::new(&settings, &topics, None, Clock::new(None).unwrap())
+    Simulator::new(&config(duration, Rate::Factor(rate)), &topics, Clock::new(None).unwrap()).unwrap()
 }
 
 /// When each sample of the ten-per-second topic came, since the start; the reader sleeps once, after the first 20.
@@ -23,7 +28,9 @@ async fn arrivals(simulator: Simulator, pause: Duration) -> Vec<Duration> {
             tokio::time::sleep(pause).await;
         }
     }
-    source.await.unwrap().unwrap();
+    let sent = source.await.unwrap().unwrap();
+    assert!(sent.is_complete);
+    assert_eq!(sent.account.records(), times.len() as u64);
     times
 }
 
@@ -63,13 +70,35 @@ async fn the_rate_is_a_factor() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_throttle_the_same_samples_take_no_time() {
+    let topics = testing::sample_topics([testing::scalars()]);
+    let config = config(Duration::from_secs(3600), Rate::Unthrottled(Max::Max));
+    let simulator = Simulator::new(&config, &topics, Clock::new(None).unwrap()).unwrap();
+    let times = arrivals(simulator, Duration::ZERO).await;
+    assert_eq!((times.len(), times.last()), (36_000, Some(&Duration::ZERO)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_a_simulator_that_waits_for_a_full_queue() {
-    let (samples, queue) = mpsc::channel(1);
+    let (samples, mut queue) = mpsc::channel(1);
     let stop = Stop::default();
     let source = tokio::spawn(simulator(Duration::from_secs(3600), 1.0).run(samples, stop.clone()));
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(!source.is_finished(), "it waits for room in the queue");
     stop.request();
-    source.await.unwrap().unwrap();
-    drop(queue);
+    let sent = source.await.unwrap().unwrap();
+    assert!(!sent.is_complete);
+    let mut waiting = 0;
+    while queue.recv().await.is_some() {
+        waiting += 1;
+    }
+    assert_eq!(sent.account.records(), waiting, "only what was put into the queue counts");
+}
+
+#[test]
+fn a_file_of_rates_that_is_not_there_is_named() {
+    let mut config = config(Duration::from_secs(1), Rate::Factor(1.0));
+    config.simulator.rates = Some("/nowhere/rates.yaml".into());
+    let error = Simulator::new(&config, &[], Clock::new(None).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("simulator.rates") && error.contains("/nowhere/rates.yaml"), "{error}");
 }

@@ -44,16 +44,16 @@ pub async fn prepare(
 }
 
 /// How to wait, until when, and for whom.
-struct Wait<'a> {
-    retry: RetryConfig,
-    stop: &'a Stop,
+pub(crate) struct Wait<'a> {
+    pub(crate) retry: RetryConfig,
+    pub(crate) stop: &'a Stop,
     /// Address, for the log.
-    server: &'a str,
+    pub(crate) server: &'a str,
 }
 
 /// Tries until it works, until it never will, or until the service is stopped (`None`). Speaks only when the reason
 /// changes, not at every try.
-async fn patiently<'a, T>(
+pub(crate) async fn patiently<'a, T>(
     wait: &Wait<'_>,
     attempt: impl Fn() -> BoxFuture<'a, Result<T, InitialiseError>>,
 ) -> Result<Option<T>, InitialiseError> {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn failure(code: RDKafkaErrorCode) -> InitialiseError {
-        InitialiseError::Topics(KafkaError::Global(code))
+        InitialiseError::Topics(KafkaError::Global(code).into())
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::batch::EncodedBatch;
+use crate::batch::{EncodedBatch, RecordView};
 use crate::metrics::{Metrics, RejectReason};
-use crate::sample::SampleTopic;
+use crate::sample::{Sample, SampleTopic};
+use crate::source::Source;
 
 /// The account, and the metrics that follow it batch by batch, since a metric costs more than a record.
 #[derive(Debug)]
@@ -13,13 +14,17 @@ pub(crate) struct Tally {
     account: Account,
     metrics: Metrics,
     outstanding: u64,
-    /// Per component: samples taken since the metrics were last brought up to date.
-    taken: Vec<u64>,
+    /// Samples taken since the metrics were last brought up to date.
+    taken: Counts,
 }
+
+/// Counts per source and component.
+#[derive(Debug, Default)]
+struct Counts([Vec<u64>; Source::ALL.len()]);
 
 impl Tally {
     pub(crate) fn new(account: Account, metrics: Metrics) -> Self {
-        Self { account, metrics, outstanding: 0, taken: Vec::new() }
+        Self { account, metrics, outstanding: 0, taken: Counts::default() }
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -27,46 +32,46 @@ impl Tally {
     }
 
     /// A sample came in.
-    pub(crate) fn taken(&mut self, topic: &SampleTopic) {
+    pub(crate) fn taken(&mut self, sample: &Sample) {
         self.outstanding += 1;
-        add(&mut self.taken, topic.component_id);
-        if let Some(entry) = self.account.topic(topic) {
+        self.taken.add(sample.source, sample.topic.component_id);
+        if let Some(entry) = self.account.topic(&sample.topic) {
             entry.produced += 1;
         }
     }
 
     /// A sample will never be delivered.
-    pub(crate) fn rejected(&mut self, topic: &SampleTopic, reason: RejectReason) {
+    pub(crate) fn rejected(&mut self, topic: &SampleTopic, source: Source, reason: RejectReason) {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.metrics.rejected(reason);
+        self.metrics.rejected(source, reason);
         if let Some(entry) = self.account.topic(topic) {
             entry.rejected += 1;
         }
     }
 
     /// Kafka acknowledged one record.
-    pub(crate) fn record_delivered(&mut self, topic: &SampleTopic) {
+    pub(crate) fn record_delivered(&mut self, record: RecordView<'_>) {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.metrics.delivered(topic.component_id, 1);
-        if let Some(entry) = self.account.topic(topic) {
+        self.metrics.delivered(record.source, record.topic.component_id, 1);
+        if let Some(entry) = self.account.topic(record.topic) {
             entry.delivered += 1;
         }
     }
 
     /// Kafka acknowledged a batch; so many bytes are still in flight.
     pub(crate) fn batch_delivered(&mut self, batch: &EncodedBatch, after: Duration, in_flight_bytes: usize) {
-        let mut delivered = Vec::new();
+        let mut delivered = Counts::default();
         for record in batch.iter() {
-            add(&mut delivered, record.topic.component_id);
+            delivered.add(record.source, record.topic.component_id);
             if let Some(entry) = self.account.topic(record.topic) {
                 entry.delivered += 1;
             }
         }
-        for (component_id, count) in delivered.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            self.metrics.delivered(component_id, count);
+        for source in delivered.sources() {
+            self.metrics.batch_delivered(source, after);
         }
+        delivered.drain(|source, component_id, count| self.metrics.delivered(source, component_id, count));
         self.outstanding = self.outstanding.saturating_sub(batch.len() as u64);
-        self.metrics.batch_delivered(after);
         self.metrics.outstanding(self.outstanding, in_flight_bytes as u64);
     }
 
@@ -77,19 +82,38 @@ impl Tally {
 
     /// Brings the metrics of what came in up to date; `queued` samples still wait in the queue.
     pub(crate) fn batch_closed(&mut self, queued: usize, in_flight_bytes: usize) {
-        for (component_id, count) in self.taken.drain(..).enumerate().filter(|(_, count)| *count > 0) {
-            self.metrics.taken(component_id, count);
-        }
+        self.taken.drain(|source, component_id, count| self.metrics.taken(source, component_id, count));
         self.metrics.outstanding(self.outstanding, in_flight_bytes as u64);
         self.metrics.queued(queued as u64);
     }
 }
 
-fn add(counts: &mut Vec<u64>, place: usize) {
-    if counts.len() <= place {
-        counts.resize(place + 1, 0);
+impl Counts {
+    fn add(&mut self, source: Source, component_id: usize) {
+        let Some(counts) = self.0.get_mut(source as usize) else { return };
+        if counts.len() <= component_id {
+            counts.resize(component_id + 1, 0);
+        }
+        if let Some(count) = counts.get_mut(component_id) {
+            *count += 1;
+        }
     }
-    if let Some(count) = counts.get_mut(place) {
-        *count += 1;
+
+    /// The sources that something was counted for.
+    fn sources(&self) -> impl Iterator<Item = Source> {
+        Source::ALL
+            .into_iter()
+            .zip(&self.0)
+            .filter(|(_, counts)| !counts.is_empty())
+            .map(|(source, _)| source)
+    }
+
+    /// Hands over every count and starts from 0.
+    fn drain(&mut self, mut take: impl FnMut(Source, usize, u64)) {
+        for (source, counts) in Source::ALL.into_iter().zip(&mut self.0) {
+            for (component_id, count) in counts.drain(..).enumerate().filter(|(_, count)| *count > 0) {
+                take(source, component_id, count);
+            }
+        }
     }
 }

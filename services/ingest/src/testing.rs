@@ -71,19 +71,28 @@ pub(crate) fn topic(component: &str, sal_name: &str, fields: Vec<Field>) -> Topi
         indexed,
         description: String::new(),
         fields: private.chain(fields).collect(),
+        file_schema: None,
     }
+}
+
+/// `ackcmd` of a component.
+pub(crate) fn ackcmd(component: &str) -> Topic {
+    let fields = [
+        ("ack", FieldType::Int),
+        ("error", FieldType::Int),
+        ("result", FieldType::String),
+        ("identity", FieldType::String),
+        ("origin", FieldType::Int),
+        ("cmdtype", FieldType::Int),
+        ("timeout", FieldType::Double),
+    ];
+    let fields = fields.map(|(name, ty)| field(name, ty, 1)).to_vec();
+    Topic { kind: TopicKind::Ack, ..topic(component, "ackcmd", fields) }
 }
 
 /// A field that is not private, unitless.
 pub(crate) fn field(name: &str, ty: FieldType, count: usize) -> Field {
-    Field {
-        name: name.to_owned(),
-        ty,
-        count,
-        units: "unitless".to_owned(),
-        description: String::new(),
-        is_private: false,
-    }
+    Field::new(name, ty, count)
 }
 
 /// The topic as if it were the only one, with schema id 7.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use efd_kafka::{ConsumerThread, KafkaConfig, PollHandler, QuietContext};
+use efd_kafka::{ConsumerThread, KafkaConfig, PollHandler, QuietContext, is_refusal};
 use efd_service::{Latch, Stop};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -99,7 +99,7 @@ impl PollHandler for LogReader {
     fn error(&mut self, error: &KafkaError) -> ControlFlow<()> {
         if matches!(error, KafkaError::PartitionEOF(_)) {
             self.loaded();
-        } else if self.last_error.as_ref() != Some(error) {
+        } else if !is_refusal(error) && self.last_error.as_ref() != Some(error) {
             // The same error comes again and again while Kafka is away; once is enough.
             tracing::warn!(error = %error, "schemas cannot be read; what is known is still served");
             self.last_error = Some(error.clone());
@@ -125,7 +125,7 @@ pub(crate) fn consumer(
         // The end of the log is only noticed after this wait; a new record is sent at once whatever it is.
         .set("fetch.wait.max.ms", "50")
         .set("isolation.level", isolation);
-    let consumer: BaseConsumer<QuietContext> = client.create_with_context(QuietContext)?;
+    let consumer: BaseConsumer<QuietContext> = client.create_with_context(kafka.context())?;
     // librdkafka looks for the leader of an assigned partition once a second; if it knows it already, reading starts at once.
     let _ = consumer.fetch_metadata(Some(&config.topic), config.write_timeout);
     let mut place = TopicPartitionList::new();

@@ -177,20 +177,23 @@ impl Log {
     async fn ensure_topic(&self, stop: &Stop) -> anyhow::Result<bool> {
         let admin = Admin::new(&self.kafka, &self.config.transactional_id).context("Kafka settings")?;
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+        let mut told = String::new();
         loop {
             let problem = tokio::select! {
                 () = stop.requested() => return Ok(false),
-                result = topic::ensure(&admin, &self.kafka, &self.config) => match result {
+                result = topic::ensure(&admin, &self.config) => match result {
                     Ok(()) => return Ok(true),
-                    Err(TopicError::Kafka(error)) => error,
+                    Err(TopicError::Kafka(error)) => error.to_string(),
                     Err(unfit) => return Err(unfit.into()),
                 },
             };
-            let wait = backoff.next();
-            tracing::warn!(error = %problem, brokers = self.kafka.bootstrap_servers(), ?wait, "Kafka is not reachable");
+            if problem != told {
+                tracing::warn!(error = problem, "schemas cannot be read yet, trying again until they can");
+                told = problem;
+            }
             tokio::select! {
                 () = stop.requested() => return Ok(false),
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(backoff.next()) => {}
             }
         }
     }

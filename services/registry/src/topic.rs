@@ -1,8 +1,7 @@
 //! The topic of the schemas: made if absent, refused if it would lose schemas.
 
-use efd_kafka::{Admin, KafkaConfig, QuietContext, TopicSpec};
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::error::KafkaError;
+use efd_kafka::{Admin, AdminError, TopicSpec};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
 use crate::config::SchemasConfig;
@@ -12,7 +11,7 @@ use crate::config::SchemasConfig;
 pub enum TopicError {
     /// Kafka did not answer, or not yet: try again.
     #[error("Kafka: {0}")]
-    Kafka(#[from] KafkaError),
+    Kafka(#[from] AdminError),
     /// Records would be deleted by age or size.
     #[error("topic {topic} has cleanup.policy={policy} and would lose schemas; set it to compact")]
     NotCompacted {
@@ -35,45 +34,32 @@ pub enum TopicError {
 ///
 /// # Errors
 /// When Kafka cannot be asked, or the topic is not fit.
-pub async fn ensure(admin: &Admin, kafka: &KafkaConfig, config: &SchemasConfig) -> Result<(), TopicError> {
-    // Both at once: each connects anew, and start-up waits for them.
-    let (topics, policy) = tokio::join!(admin.topics(), cleanup_policy(kafka, config));
-    let policy =
-        match topics?.iter().find(|topic| topic.name == config.topic).map(|topic| topic.partitions.len()) {
-            Some(1) => policy?,
-            Some(partitions) => {
-                return Err(TopicError::Partitioned { topic: config.topic.clone(), partitions });
-            }
-            None => {
-                create(admin, config).await?;
-                cleanup_policy(kafka, config).await?
-            }
-        };
+pub async fn ensure(admin: &Admin, config: &SchemasConfig) -> Result<(), TopicError> {
+    let topics = admin.topics().await?;
+    match topics.iter().find(|topic| topic.name == config.topic).map(|topic| topic.partitions.len()) {
+        Some(1) => {}
+        Some(partitions) => return Err(TopicError::Partitioned { topic: config.topic.clone(), partitions }),
+        // Made as it should be; its settings may not be known to the broker yet.
+        None if create(admin, config).await? => return Ok(()),
+        None => {}
+    }
+    let settings = admin.topic_settings(std::slice::from_ref(&config.topic), "cleanup.policy").await?;
+    let unknown = || KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition);
+    let policy = settings.get(&config.topic).cloned().ok_or_else(unknown).map_err(AdminError::from)?;
     if policy != "compact" {
         return Err(TopicError::NotCompacted { topic: config.topic.clone(), policy });
     }
     Ok(())
 }
 
-async fn create(admin: &Admin, config: &SchemasConfig) -> Result<(), KafkaError> {
+/// Whether it was made just now; it may be that another registry was faster.
+async fn create(admin: &Admin, config: &SchemasConfig) -> Result<bool, AdminError> {
     let brokers = i32::try_from(admin.brokers().await?).unwrap_or(i32::MAX);
     let replication = config.replication.min(brokers.max(1));
     let spec = TopicSpec { name: config.topic.clone(), partitions: 1, replication, compact: true };
-    for topic in admin.create_topics(&[spec]).await? {
+    let created = admin.create_topics(&[spec]).await?;
+    for topic in &created {
         tracing::info!(topic, replication, "topic created");
     }
-    Ok(())
-}
-
-async fn cleanup_policy(kafka: &KafkaConfig, config: &SchemasConfig) -> Result<String, KafkaError> {
-    let client: AdminClient<QuietContext> =
-        kafka.client(&config.transactional_id).create_with_context(QuietContext)?;
-    let options = AdminOptions::new().request_timeout(Some(config.write_timeout));
-    let answers = client.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &options).await?;
-    let mut policy = String::new();
-    for answer in answers {
-        let resource = answer.map_err(KafkaError::AdminOp)?;
-        policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
-    }
-    Ok(policy)
+    Ok(!created.is_empty())
 }

@@ -1,7 +1,8 @@
 //! Transactions on the log, and the scan for ids. Every call blocks, for at most the write timeout.
 
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use efd_kafka::{KafkaConfig, QuietContext};
@@ -43,16 +44,16 @@ struct Delivered {
     error: OnceLock<KafkaError>,
 }
 
-struct Deliveries;
+/// Whoever waits for the transaction hears of its failure.
+struct Deliveries(QuietContext);
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        // Whoever waits for the transaction hears of it.
-        QuietContext.error(error, reason);
+        self.0.error(error, reason);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        QuietContext.log(level, facility, message);
+        self.0.log(level, facility, message);
     }
 }
 
@@ -83,7 +84,8 @@ impl Transactions {
             .set("message.timeout.ms", &timeout_ms)
             .set("message.max.bytes", (config.max_schema_bytes.as_u64() + RECORD_OVERHEAD).to_string())
             .set("linger.ms", "0");
-        let producer: ThreadedProducer<Deliveries> = client.create_with_context(Deliveries)?;
+        let producer: ThreadedProducer<Deliveries> =
+            client.create_with_context(Deliveries(kafka.context()))?;
         producer.init_transactions(config.write_timeout)?;
         Ok(Self { producer, topic: config.topic.clone(), timeout: config.write_timeout })
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use efd_kafka::{ErrorKind, PollHandler, TopicPartition, error_kind};
+use efd_kafka::{ErrorKind, PollHandler, TopicPartition, error_kind, is_refusal};
 use efd_schema::wire;
 use efd_service::Stop;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -110,7 +110,10 @@ impl PollHandler for Consumer {
             return ControlFlow::Break(());
         }
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        if code == RDKafkaErrorCode::UnknownTopicOrPartition {
+        if is_refusal(error) {
+            // Told by the context; that no broker is left follows from it.
+            self.told = Some((RDKafkaErrorCode::AllBrokersDown, Instant::now()));
+        } else if code == RDKafkaErrorCode::UnknownTopicOrPartition {
             tracing::debug!(%error, "an owned topic does not exist yet");
         } else if self.told.is_none_or(|(told, at)| told != code || at.elapsed() >= TELL_AGAIN) {
             self.told = Some((code, Instant::now()));

@@ -6,9 +6,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use efd_kafka::{Admin, KafkaConfig, OutRecord, Producer, ProducerOptions, TopicPartition, TopicSpec};
+use efd_kafka::{
+    Admin, AdminError, KafkaConfig, OutRecord, Producer, ProducerOptions, TopicPartition, TopicSpec,
+    dead_letter_header, dead_letter_topic,
+};
 use efd_service::Backoff;
-use rdkafka::error::KafkaResult;
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::Mutex;
 
@@ -85,7 +87,7 @@ impl DeadLetters {
         }
     }
 
-    async fn deliver_once(&self, office: &mut Office, letters: &[Letter<'_>]) -> KafkaResult<()> {
+    async fn deliver_once(&self, office: &mut Office, letters: &[Letter<'_>]) -> Result<(), AdminError> {
         let producer = match &office.producer {
             Some(producer) => producer.clone(),
             None => {
@@ -96,7 +98,7 @@ impl DeadLetters {
         };
         let mut batch = producer.batch();
         for letter in letters {
-            let topic = format!("{}.dlq", letter.partition.topic);
+            let topic = dead_letter_topic(&letter.partition.topic);
             if !office.topics.contains(&topic) {
                 self.ensure_topic(office, &topic).await?;
                 tracing::warn!(
@@ -116,10 +118,10 @@ impl DeadLetters {
             };
             batch.send(record).await?;
         }
-        batch.delivered().await
+        Ok(batch.delivered().await?)
     }
 
-    async fn ensure_topic(&self, office: &mut Office, topic: &str) -> KafkaResult<()> {
+    async fn ensure_topic(&self, office: &mut Office, topic: &str) -> Result<(), AdminError> {
         let admin = match office.admin.take() {
             Some(admin) => admin,
             None => Admin::new(&self.kafka, &self.client_id)?,
@@ -147,12 +149,12 @@ impl DeadLetters {
             headers = headers.insert(Header { key, value: *value });
         }
         let ours = [
-            ("efd.source.topic", Some(letter.partition.topic.to_string())),
-            ("efd.source.partition", Some(letter.partition.partition.to_string())),
-            ("efd.source.offset", Some(letter.record.offset.to_string())),
+            (dead_letter_header::SOURCE_TOPIC, Some(letter.partition.topic.to_string())),
+            (dead_letter_header::SOURCE_PARTITION, Some(letter.partition.partition.to_string())),
+            (dead_letter_header::SOURCE_OFFSET, Some(letter.record.offset.to_string())),
             ("efd.schema_id", letter.schema_id.map(|id| id.to_string())),
             ("efd.destination", Some(self.destination.clone())),
-            ("efd.reason", Some(letter.cause.detail.clone())),
+            (dead_letter_header::REASON, Some(letter.cause.detail.clone())),
         ];
         for (key, value) in &ours {
             if let Some(value) = value {

@@ -37,11 +37,12 @@ mod schemas;
 #[cfg(test)]
 mod testing;
 mod time;
+mod trace;
 mod writer;
 
 use std::sync::Arc;
 
-use efd_kafka::Admin;
+use efd_kafka::{Admin, AdminError};
 use efd_schema::RegistryClient;
 use efd_service::{Backoff, Context, Latch};
 use futures::future::try_join_all;
@@ -117,10 +118,11 @@ async fn release_when_kafka_answers(config: &Config, ctx: &Context, latch: Latch
                 latch.release();
                 return Ok(());
             }
+            // The consumers are refused as well, and one of them tells it.
+            Err(AdminError::Refused(_)) => {}
             Err(error) if !is_told => {
                 is_told = true;
-                let bootstrap_servers = config.kafka.bootstrap_servers();
-                tracing::warn!(bootstrap_servers, %error, "kafka does not answer, waiting for it");
+                tracing::warn!(%error, "kafka does not answer, waiting for it");
             }
             Err(_) => {}
         }

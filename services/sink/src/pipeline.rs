@@ -53,7 +53,7 @@ impl Pipeline {
         let settings = config.destinations.get(index).cloned().unwrap_or_default();
         let destination = settings.name.clone();
         let commits = Arc::new(Commits::default());
-        let context = Rebalances::new(commits.clone(), metrics.clone());
+        let context = Rebalances::new(config.kafka.context(), commits.clone(), metrics.clone());
         let consumer = connect(config, &group, context)
             .map_err(|source| SinkError::Kafka { destination: destination.clone(), source })?;
         let influxdb = InfluxDb::new(&settings)

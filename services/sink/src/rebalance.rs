@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use efd_kafka::TopicPartition;
+use efd_kafka::{QuietContext, TopicPartition};
 use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,6 +16,7 @@ use crate::writer::Commits;
 /// Called by librdkafka on the poll thread, inside a poll.
 #[derive(Debug)]
 pub struct Rebalances {
+    quiet: QuietContext,
     commits: Arc<Commits>,
     metrics: Arc<Metrics>,
     has_changed: AtomicBool,
@@ -24,8 +25,8 @@ pub struct Rebalances {
 
 impl Rebalances {
     /// `commits` belongs to the same consumer.
-    pub fn new(commits: Arc<Commits>, metrics: Arc<Metrics>) -> Self {
-        Self { commits, metrics, has_changed: AtomicBool::new(false), revoked: Mutex::default() }
+    pub fn new(quiet: QuietContext, commits: Arc<Commits>, metrics: Arc<Metrics>) -> Self {
+        Self { quiet, commits, metrics, has_changed: AtomicBool::new(false), revoked: Mutex::default() }
     }
 
     /// The partitions revoked since the last call; none when the assignment has not changed at all.
@@ -41,12 +42,12 @@ impl Rebalances {
 
 impl ClientContext for Rebalances {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What matters comes as an error of a poll too, and is told there.
-        tracing::debug!(?level, facility, message, "librdkafka");
+        self.quiet.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
+        // All but a refusal comes as an error of a poll too, and is told there.
+        self.quiet.error(error, reason);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::dead_letter::{DeadLetters, Letter};
 use crate::error::Reason;
 use crate::line_writer::{LineWriter, Refusal};
 use crate::metrics::Metrics;
+use crate::trace;
 
 /// A batch on its way from the consumer.
 #[derive(Debug)]
@@ -214,6 +215,7 @@ impl Writer {
             values = batch.values(),
             bytes
         );
+        trace::link_producers(&span, &batch);
         let lines = batch.take_lines();
         let refusals = self.lines.write(&batch, &lines).instrument(span).await;
         let refused: Vec<usize> = refusals.iter().map(|refusal| refusal.entry).collect();

@@ -3,10 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod clients;
 mod commands;
 mod dead_letters;
 mod demo;
+mod grpc_source;
+mod http_source;
+mod init;
+mod interfaces;
 mod main_job;
 mod outages;
 mod registry;
+mod security;
+mod simulator;
 mod stop;
+mod text_source;

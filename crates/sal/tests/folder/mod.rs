@@ -54,10 +54,17 @@ impl Folder {
     /// Opens the folder as `xml`.
     pub fn open(&self) -> Result<Release, InterfaceError> {
         let files = self.files.clone();
-        Release::open(
-            "xml",
-            Box::new(move |path| files.get(path).cloned().ok_or(io::ErrorKind::NotFound.into())),
-        )
+        let paths: Vec<String> = files.keys().cloned().collect();
+        Release::open(efd_sal::Folder {
+            label: "xml".into(),
+            read: Box::new(move |path| files.get(path).cloned().ok_or(io::ErrorKind::NotFound.into())),
+            list: Box::new(move |folder| {
+                let inside = paths.iter().filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/'));
+                let names: Vec<String> =
+                    inside.filter(|name| !name.contains('/')).map(str::to_owned).collect();
+                if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
+            }),
+        })
     }
 
     /// Opens a folder that is right.
@@ -68,6 +75,7 @@ impl Folder {
 }
 
 /// A topic file with one topic; `element` is that of the topic.
+#[allow(dead_code, reason = "each test file uses a part")]
 pub fn topic(element: &str, name: &str, items: &str) -> String {
     let about = name.split_once('_').map_or(name, |(_, sal_name)| sal_name);
     format!(

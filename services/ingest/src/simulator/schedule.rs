@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::simulator::settings::{Rate, SimulatorConfig};
+
 /// Tasks in the order in which they are due; of those due at the same time, the smaller goes first, so the order is always the same.
 #[derive(Debug)]
 pub struct Schedule<T> {
@@ -44,19 +46,24 @@ impl<T: Ord> Default for Schedule<T> {
 #[derive(Debug, Clone)]
 pub struct Pace {
     start: Instant,
-    rate: f64,
+    rate: Rate,
     catch_up: Duration,
 }
 
 impl Pace {
-    /// Due times count from `start` and go by `rate` times as fast as the clock.
-    pub fn new(start: Instant, rate: f64, catch_up: Duration) -> Self {
-        Self { start, rate, catch_up }
+    /// Due times count from `start`.
+    pub fn new(start: Instant, settings: &SimulatorConfig) -> Self {
+        Self { start, rate: settings.rate, catch_up: settings.catch_up }
+    }
+
+    /// Whether a task is due.
+    pub fn is_due(&self, due: Duration, now: Instant) -> bool {
+        self.rate.is_unthrottled() || self.time_of(due) <= now
     }
 
     /// When a task is due.
     pub fn time_of(&self, due: Duration) -> Instant {
-        self.start + due.div_f64(self.rate)
+        self.start + due.div_f64(self.rate.factor())
     }
 
     /// When the next task is late by more than may be caught up, moves the start so that it is late by just that much.
@@ -85,7 +92,9 @@ mod tests {
     #[test]
     fn the_rate_shortens_the_time_and_lateness_is_forgiven_beyond_what_may_be_caught_up() {
         let start = Instant::now();
-        let mut pace = Pace::new(start, 4.0, MS * 100);
+        let settings =
+            SimulatorConfig { rate: Rate::Factor(4.0), catch_up: MS * 100, ..SimulatorConfig::default() };
+        let mut pace = Pace::new(start, &settings);
         assert_eq!(pace.time_of(MS * 1000), start + MS * 250);
         pace.forgive(MS * 1000, start + MS * 300);
         assert_eq!(pace.time_of(MS * 1000), start + MS * 250);

@@ -9,12 +9,17 @@ use rand::{Rng, RngCore, SeedableRng};
 
 /// Words a string field goes through.
 const WORDS: [&str; 4] = ["nominal", "settling", "moving", "holding"];
-/// Time a string field keeps its word, in seconds.
+/// Time a string keeps its word, and an integer with names its value, in seconds.
 const WORD_SECONDS: f64 = 30.0;
 /// Integers keep within 10 to 110: no type of an interface, signed or not, is narrower than that.
 const INTEGER: (f64, f64) = (60.0, 50.0);
 /// Beginning of a unit, mean and amplitude of what is measured in it.
-const UNITS: [(&str, f64, f64); 12] = [
+const UNITS: [(&str, f64, f64); 17] = [
+    ("Celsius", 18.0, 4.0),
+    ("mA", 400.0, 80.0),
+    ("mm", 20.0, 5.0),
+    ("%", 45.0, 15.0),
+    ("Hz", 50.0, 0.5),
     ("deg_C", 18.0, 4.0),
     ("deg", 45.0, 20.0),
     ("N m", 0.0, 300.0),
@@ -41,6 +46,8 @@ struct FieldSignal {
     ty: FieldType,
     count: usize,
     shape: Shape,
+    /// The integers that have a name, where the interface names any.
+    choices: Vec<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +56,10 @@ enum Shape {
     Time,
     /// The number of the sample.
     Counter,
+    /// Always 0: what SAL sends where nothing is set.
+    Zero,
+    /// One of the integers that have a name, each for a while; which is the first.
+    Choice(usize),
     /// A sine along time and along the elements of an array.
     Wave(Wave),
 }
@@ -94,13 +105,17 @@ impl Signals {
 impl FieldSignal {
     fn new(field: &Field, rng: &mut SmallRng) -> Self {
         let is_integer = matches!(field.ty, FieldType::Int | FieldType::Long);
+        let choices = if is_integer { choices(field) } else { Vec::new() };
         let is_counter = ["Counter", "equenceNumber"].iter().any(|part| field.name.contains(part));
         let shape = match field.ty {
             FieldType::Double if field.name.to_lowercase().contains("timestamp") => Shape::Time,
+            _ if !choices.is_empty() => Shape::Choice(rng.random_range(0..choices.len())),
             _ if is_integer && is_counter => Shape::Counter,
+            // The only field of every heartbeat; nobody uses it.
+            FieldType::Boolean if field.name == "heartbeat" => Shape::Zero,
             _ => Shape::Wave(Wave::new(field, is_integer, rng)),
         };
-        Self { ty: field.ty, count: field.count, shape }
+        Self { ty: field.ty, count: field.count, shape, choices }
     }
 
     #[expect(
@@ -112,6 +127,11 @@ impl FieldSignal {
             Shape::Time => Wave::constant(tick.tai),
             // Wraps like the 16-bit counters it stands for.
             Shape::Counter => Wave::constant((tick.number % 0x8000) as f64),
+            Shape::Zero => Wave::constant(0.0),
+            Shape::Choice(first) => {
+                let choice = self.choices.iter().cycle().nth(first + turn(tick, self.choices.len()));
+                Wave::constant(choice.copied().unwrap_or_default() as f64)
+            }
             Shape::Wave(wave) => wave,
         };
         let mut elements = wave.elements(tick.since_start, noise);
@@ -184,14 +204,25 @@ fn unit_noise(rng: &mut SmallRng) -> f64 {
     f64::from(rng.next_u32() as i32) / f64::from(1_u32 << 31)
 }
 
+fn word(tick: Tick) -> Value {
+    let word = WORDS.get(turn(tick, WORDS.len())).copied();
+    Value::String(word.unwrap_or_default().to_owned())
+}
+
+/// Which of `count` values that take turns it is the turn of.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "seconds since the start are small and positive"
 )]
-fn word(tick: Tick) -> Value {
-    let place = (tick.since_start.as_secs_f64() / WORD_SECONDS) as usize % WORDS.len();
-    Value::String(WORDS.get(place).copied().unwrap_or_default().to_owned())
+fn turn(tick: Tick, count: usize) -> usize {
+    (tick.since_start.as_secs_f64() / WORD_SECONDS) as usize % count.max(1)
+}
+
+/// The integers of a field that have a name and fit its type.
+fn choices(field: &Field) -> Vec<i64> {
+    let fits = |value: &i64| field.range.as_ref().is_none_or(|range| range.contains(value));
+    field.enumeration.iter().map(|item| item.value).filter(fits).collect()
 }
 
 /// A number for a name that no build changes (FNV-1a).
@@ -253,6 +284,18 @@ mod tests {
             }
             last = Some(values);
         }
+    }
+
+    #[test]
+    fn an_integer_with_names_takes_the_values_that_have_one() {
+        let item = |value| efd_sal::EnumItem { name: format!("STATE{value}"), value };
+        let mut state = testing::field("state", FieldType::Int, 1);
+        state.enumeration = vec![item(3), item(-7), item(1 << 40)];
+        let mut signals = Signals::new(1, &testing::topic("MTM1M3", "logevent_state", vec![state]));
+        let mut seen: Vec<Value> = (0..10_000).flat_map(|number| signals.values(tick(number))).collect();
+        seen.dedup();
+        assert!(seen.len() > 5, "it changes now and then: {seen:?}");
+        assert!(seen.iter().all(|value| [Value::Int(3), Value::Int(-7)].contains(value)), "{seen:?}");
     }
 
     #[test]

@@ -1,0 +1,123 @@
+//! The sink workers as the command knows them: where each is, and which topics it owns.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// One sink worker. In a file it may be written as its address alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SinkConfig {
+    /// Address of its admin port.
+    pub admin: String,
+    /// SAL components whose topics it owns, as in its own settings. Default none: then `efd init` cannot tell.
+    pub components: Vec<String>,
+    /// Kafka topics that it owns besides, as in its own settings.
+    pub topics: Vec<String>,
+}
+
+impl SinkConfig {
+    /// It says what it owns.
+    pub fn is_known(&self) -> bool {
+        !self.components.is_empty() || !self.topics.is_empty()
+    }
+
+    /// It owns a topic of that component.
+    pub fn owns(&self, component: &str, topic: &str) -> bool {
+        self.components.iter().any(|owned| owned == component)
+            || self.topics.iter().any(|owned| owned == topic)
+    }
+}
+
+/// The workers that own a topic.
+pub fn owners<'a>(sinks: &'a BTreeMap<String, SinkConfig>, component: &str, topic: &str) -> Vec<&'a str> {
+    sinks.iter().filter(|(_, sink)| sink.owns(component, topic)).map(|(name, _)| name.as_str()).collect()
+}
+
+impl<'de> Deserialize<'de> for SinkConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AddressOrSettings)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    admin: String,
+    components: Vec<String>,
+    topics: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { admin: default_admin(), components: Vec::new(), topics: Vec::new() }
+    }
+}
+
+/// The admin address of a worker on this machine.
+pub fn default_admin() -> String {
+    "http://localhost:9603".into()
+}
+
+struct AddressOrSettings;
+
+impl<'de> Visitor<'de> for AddressOrSettings {
+    type Value = SinkConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the address of a sink's admin port, or its admin, components and topics")
+    }
+
+    fn visit_str<E>(self, address: &str) -> Result<SinkConfig, E> {
+        Ok(SinkConfig { admin: address.to_owned(), ..SinkConfig::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SinkConfig, A::Error> {
+        let Settings { admin, components, topics } = Settings::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(SinkConfig { admin, components, topics })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    fn sinks(yaml: &str) -> Result<BTreeMap<String, SinkConfig>, String> {
+        let config = efd_service::parse::<Config>(yaml, "efd.yaml").map_err(|error| error.to_string())?;
+        Ok(config.sinks)
+    }
+
+    #[test]
+    fn an_address_alone_is_a_worker_that_does_not_say_what_it_owns() {
+        let sinks = sinks("sinks: {main: \"http://sink:9603\"}").unwrap();
+        assert_eq!(sinks["main"].admin, "http://sink:9603");
+        assert!(!sinks["main"].is_known());
+    }
+
+    #[test]
+    fn a_topic_may_have_one_owner_several_or_none() {
+        let sinks = sinks(
+            "sinks:\n  a: {admin: \"http://a:9603\", components: [MTM1M3]}\n  b: {topics: [lsst.sal.MTM1M3.forces]}\n",
+        )
+        .unwrap();
+        assert_eq!(sinks["b"].admin, "http://localhost:9603");
+        assert_eq!(owners(&sinks, "MTM1M3", "lsst.sal.MTM1M3.forces"), ["a", "b"]);
+        assert_eq!(owners(&sinks, "MTM1M3", "lsst.sal.MTM1M3.ackcmd"), ["a"]);
+        assert!(owners(&sinks, "MTM1M3TS", "lsst.sal.MTM1M3TS.ackcmd").is_empty(), "names are exact");
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_worker_is_refused() {
+        let message = sinks("sinks:\n  main:\n    admn: x\n").unwrap_err();
+        assert!(message.contains("admn"), "{message}");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let yaml = serde_saphyr::to_string(&Config::default()).unwrap();
+        assert_eq!(sinks(&yaml).unwrap(), Config::default().sinks);
+    }
+}

@@ -1,0 +1,122 @@
+//! The records of a request to Kafka; every one hears its own outcome.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use efd_kafka::{Batch, KafkaConfig, OutRecord, Placed, Producer, ProducerOptions};
+use rdkafka::error::{KafkaError, KafkaResult};
+use tokio::sync::oneshot;
+
+use super::answer::RecordOutcome;
+use super::body::EncodedRecord;
+use super::config::HttpConfig;
+use super::error::record_code;
+use super::metrics::HttpMetrics;
+use crate::config::ProducerConfig;
+
+/// Name of the client at the brokers.
+const CLIENT_ID: &str = "efd-ingest-http";
+
+/// Sends records; clones share one producer.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    kafka: KafkaConfig,
+    options: ProducerOptions,
+    producer: Arc<Mutex<Producer>>,
+    metrics: HttpMetrics,
+}
+
+impl Delivery {
+    /// Connects lazily.
+    ///
+    /// # Errors
+    /// When a setting is not one the Kafka client takes.
+    pub fn new(
+        kafka: &KafkaConfig,
+        producer: &ProducerConfig,
+        http: &HttpConfig,
+        metrics: HttpMetrics,
+    ) -> KafkaResult<Self> {
+        // A client waits for its answer, so that what Kafka does not take in time has to be told, not kept.
+        let options = ProducerOptions { delivery_timeout: http.delivery_timeout, ..producer.options() };
+        let first = Producer::new(kafka, CLIENT_ID, &options)?;
+        Ok(Self { kafka: kafka.clone(), options, producer: Arc::new(Mutex::new(first)), metrics })
+    }
+
+    /// Sends the records in their order and waits until each was acknowledged or failed. Goes on to the end even when
+    /// the caller does not wait any more.
+    pub async fn deliver(&self, topic: String, records: Vec<EncodedRecord>) -> Vec<RecordOutcome> {
+        let count = records.len();
+        let delivery = self.clone();
+        let sent = tokio::spawn(async move { delivery.send_all(&topic, &records).await });
+        let lost = || Err((record_code(&KafkaError::Canceled), "the delivery was given up".to_owned()));
+        sent.await.unwrap_or_else(|_| (0..count).map(|_| lost()).collect())
+    }
+
+    async fn send_all(&self, topic: &str, records: &[EncodedRecord]) -> Vec<RecordOutcome> {
+        let since = Instant::now();
+        let producer = self.producer().clone();
+        let mut batch = producer.batch();
+        let mut waiting = Vec::with_capacity(records.len());
+        for record in records {
+            waiting.push(send(&mut batch, topic, record).await);
+        }
+        let failure = batch.delivered().await.err();
+        if producer.fatal_error().is_some() {
+            self.replace();
+        }
+        let outcomes: Vec<RecordOutcome> =
+            waiting.into_iter().map(|record| outcome(record, failure.as_ref())).collect();
+        self.metrics.settled(topic, &outcomes, since.elapsed());
+        outcomes
+    }
+
+    fn producer(&self) -> std::sync::MutexGuard<'_, Producer> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A producer with a fatal error takes no record any more.
+    fn replace(&self) {
+        let mut producer = self.producer();
+        let Some(reason) = producer.fatal_error() else { return };
+        tracing::warn!(reason, "kafka producer of the HTTP source cannot go on, a new one is made");
+        match Producer::new(&self.kafka, CLIENT_ID, &self.options) {
+            Ok(fresh) => *producer = fresh,
+            Err(error) => tracing::error!(%error, "no new kafka producer can be made"),
+        }
+    }
+}
+
+/// Hands one record to the producer; gives where its place will be told.
+async fn send(
+    batch: &mut Batch,
+    topic: &str,
+    record: &EncodedRecord,
+) -> KafkaResult<oneshot::Receiver<Placed>> {
+    let (sender, placed) = oneshot::channel();
+    let out = OutRecord {
+        topic,
+        partition: record.partition,
+        key: record.key.as_deref(),
+        payload: record.value.as_deref(),
+        ..OutRecord::default()
+    };
+    let report = move |placed| {
+        // Nobody waits any more when the receiver is gone.
+        let _ = sender.send(placed);
+    };
+    batch.send_with_report(out, report).await?;
+    Ok(placed)
+}
+
+/// All deliveries are known: a record without a place was not delivered, for the reason that the batch gives.
+fn outcome(record: KafkaResult<oneshot::Receiver<Placed>>, failure: Option<&KafkaError>) -> RecordOutcome {
+    let error = match record {
+        Ok(mut placed) => match placed.try_recv() {
+            Ok(placed) => return Ok((placed.partition, placed.offset)),
+            Err(_) => failure.cloned().unwrap_or(KafkaError::Canceled),
+        },
+        Err(refused) => refused,
+    };
+    Err((record_code(&error), error.to_string()))
+}

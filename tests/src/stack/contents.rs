@@ -1,0 +1,131 @@
+//! What is in Kafka and InfluxDB, and how a test puts something there past the services.
+
+use bytes::Bytes;
+use efd::influxdb::InfluxDbClient;
+use efd_kafka::{Admin, OutRecord, Producer, ProducerOptions};
+use efd_service::http::Client;
+use rdkafka::Message as _;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::message::OwnedMessage;
+
+use super::{Stack, WORKER};
+use crate::{DEADLINE, records};
+
+impl Stack {
+    /// Records in all topics of SAL components, dead letters aside, counted by Kafka. Compaction has not begun when a test
+    /// counts, so every offset is a record.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn records_in_kafka(&self) -> anyhow::Result<u64> {
+        self.count_in_kafka(|name| !name.ends_with(".dlq")).await
+    }
+
+    /// Records in one topic, counted by Kafka.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn records_of(&self, topic: &str) -> anyhow::Result<u64> {
+        self.count_in_kafka(|name| name == topic).await
+    }
+
+    /// Records in the dead-letter topics.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn dead_letters(&self) -> anyhow::Result<u64> {
+        self.count_in_kafka(|name| name.ends_with(".dlq")).await
+    }
+
+    async fn count_in_kafka(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
+        // A group that never committed is behind by every record there is.
+        self.lag("efd-tests-count", wanted).await
+    }
+
+    async fn lag(&self, group: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
+        let admin = Admin::new(&self.kafka.config(), "efd-tests")?;
+        let mut topics = admin.topics().await?;
+        topics.retain(|topic| topic.name.starts_with("lsst.") && wanted(&topic.name));
+        let records: i64 = admin.lag(group, &topics).await?.iter().map(|lag| lag.records).sum();
+        Ok(u64::try_from(records)?)
+    }
+
+    /// Points in InfluxDB of all SAL measurements.
+    ///
+    /// # Errors
+    /// When InfluxDB does not answer.
+    pub async fn points(&self) -> anyhow::Result<u64> {
+        Ok(InfluxDbClient::new(&self.influxdb.config())?.count_points("lsst.sal.", 0).await?.values().sum())
+    }
+
+    /// Waits until InfluxDB has this many points, then looks that the sink has nothing left and the count stays exact.
+    ///
+    /// # Errors
+    /// When the points do not come, or are more.
+    pub async fn points_reach(&self, records: u64) -> anyhow::Result<()> {
+        crate::eventually(&format!("InfluxDB has {records} points"), || async {
+            let points = self.points().await?;
+            anyhow::ensure!(points <= records, "{points} points are more than {records} records");
+            if points == records { Ok(true) } else { anyhow::bail!("{points} points") }
+        })
+        .await?;
+        let group = format!("efd-sink-{WORKER}");
+        crate::eventually("the sink has committed everything", || async {
+            let behind = self.lag(&group, |name| !name.ends_with(".dlq")).await?;
+            if behind == 0 { Ok(true) } else { anyhow::bail!("{behind} records behind") }
+        })
+        .await?;
+        let points = self.points().await?;
+        anyhow::ensure!(points == records, "{points} points of {records} records");
+        Ok(())
+    }
+
+    /// Writes line protocol to InfluxDB, past the sink.
+    ///
+    /// # Errors
+    /// When InfluxDB refuses it.
+    pub async fn write_lines(&self, lines: &str) -> anyhow::Result<()> {
+        let url = format!("{}/write?db=efd&rp=autogen&precision=ns", self.influxdb.url());
+        let token = self.influxdb.config().token;
+        let request = http::Request::post(url)
+            .header("authorization", format!("Token {}", token.expose()))
+            .body(Bytes::from(lines.to_owned()))?;
+        let answer = Client::new(None)?.send(request, DEADLINE).await?;
+        anyhow::ensure!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+        Ok(())
+    }
+
+    /// A producer of the test's own.
+    ///
+    /// # Errors
+    /// Never with the test's settings.
+    pub fn producer(&self) -> anyhow::Result<Producer> {
+        Ok(Producer::new(&self.kafka.config(), "efd-tests", &ProducerOptions::default())?)
+    }
+
+    /// Reads the oldest records of a topic, at most `count`.
+    ///
+    /// # Errors
+    /// When Kafka does not answer, or has none within the deadline.
+    pub async fn read(&self, topic: &str, count: usize) -> anyhow::Result<Vec<OwnedMessage>> {
+        let consumer: BaseConsumer =
+            self.kafka.config().client("efd-tests").set("group.id", "efd-tests").create()?;
+        let topic = topic.to_owned();
+        tokio::task::spawn_blocking(move || records::read(&consumer, &topic, count)).await?
+    }
+
+    /// Produces the oldest records of a topic again, as they are; how many those were.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn copy_records(&self, topic: &str, count: usize) -> anyhow::Result<usize> {
+        let records = self.read(topic, count).await?;
+        let mut batch = self.producer()?.batch();
+        for record in &records {
+            let (key, payload) = (record.key(), record.payload());
+            batch.send(OutRecord { topic, key, payload, ..OutRecord::default() }).await?;
+        }
+        batch.delivered().await?;
+        Ok(records.len())
+    }
+}
