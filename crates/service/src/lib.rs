@@ -30,4 +30,4 @@ pub use readiness::{Latch, Readiness};
 pub use secret::Secret;
 pub use start::main;
 pub use stop::Stop;
-pub use telemetry::{TelemetryError, TelemetryGuard, init_telemetry};
+pub use telemetry::{MAX_LINKS, TelemetryError, TelemetryGuard, init_telemetry};

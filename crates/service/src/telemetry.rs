@@ -18,6 +18,10 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::{ConfigError, LogConfig, LogFormat, ServiceConfig};
 
+/// Bound on the links of a span; further ones are dropped. OpenTelemetry's default of 128 is less than the batches of
+/// producers that one write of a sink can hold.
+pub const MAX_LINKS: u32 = 1024;
+
 /// Bound on sending the last spans at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -108,7 +112,8 @@ fn traces(name: &'static str, endpoint: &str) -> Result<SdkTracerProvider, Telem
         .build()
         .map_err(|source| TelemetryError::Otlp { endpoint: endpoint.to_owned(), source })?;
     let resource = Resource::builder().with_service_name(name).build();
-    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+    let traces = SdkTracerProvider::builder().with_resource(resource).with_max_links_per_span(MAX_LINKS);
+    Ok(traces.with_batch_exporter(exporter).build())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use efd_service::MAX_LINKS;
 use opentelemetry::Context;
 use opentelemetry::global::get_text_map_propagator;
 use opentelemetry::propagation::Extractor;
@@ -15,8 +16,6 @@ use crate::record::Record;
 
 /// The header that identifies a producer's batch.
 const TRACEPARENT: &str = "traceparent";
-/// OpenTelemetry's default bound on the links of a span; further ones would be dropped.
-const MAX_LINKS: usize = 128;
 
 /// Adds a link for each batch that records of `batch` were produced in. Costs nothing while no traces are exported.
 pub fn link_producers(span: &Span, batch: &Batch) {
@@ -34,7 +33,7 @@ pub fn link_producers(span: &Span, batch: &Batch) {
         });
         // An invalid one, which somebody else wrote, is left out.
         span.add_link(context.span().span_context().clone());
-        if seen.len() >= MAX_LINKS {
+        if seen.len() >= MAX_LINKS as usize {
             return;
         }
     }

@@ -81,7 +81,8 @@ async fn with_a_collector_each_record_names_its_batch_and_the_sinks_writes_link_
             .flat_map(|span| &span.links)
             .map(|link| parent(&link.trace_id, &link.span_id))
             .collect();
-        Ok(links == parents)
+        anyhow::ensure!(links == parents, "{} of {} are linked", links.len(), parents.len());
+        Ok(true)
     })
     .await
     .unwrap();
