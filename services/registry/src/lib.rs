@@ -1,6 +1,6 @@
 //! A schema registry with Confluent's REST interface, stored in the Kafka topic `_schemas` as Confluent's registry stores it.
 //!
-//! Path of a registration: [`rest`] takes the request, [`route`] finds the call, [`body`] reads the schema and brings it
+//! Path of a registration: [`rest`] takes the request, [`route`] finds the call, [`api`] answers it or passes it on; [`body`] reads the schema and brings it
 //! into its normal form ([`avro`]). If the [`state`] has it under the subject already, its id is the answer, and Kafka is never asked.
 //! Else [`change`] plans the records, the writer of the [`store`] writes them ([`log`] makes the bytes) in a transaction, the reader reads
 //! them back and applies them to the state, and [`answer`] gives the id.
@@ -13,6 +13,7 @@
 //! understood is reported and skipped. A topic that would lose schemas, or a reader that died, ends the process.
 
 mod answer;
+mod api;
 mod avro;
 mod body;
 mod change;
@@ -50,7 +51,7 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {} (http)", config.http))?;
     tracing::info!(http = %listener.local_addr()?, topic = config.schemas.topic, "registry started");
-    let api = rest::Api { store, metrics, max_schema_bytes: config.schemas.max_schema_bytes.as_u64() };
+    let api = api::Api { store, metrics, max_schema_bytes: config.schemas.max_schema_bytes.as_u64() };
     let http = async { rest::serve(listener, api, ctx.stop.clone()).await.context("REST interface") };
     let work = async { tokio::try_join!(http, log.follow(ctx.stop.clone())) };
     let time_is_up = async {

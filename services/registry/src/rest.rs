@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::serve::ListenerExt;
 use efd_service::Stop;
 use tokio::net::TcpListener;
 
 use crate::answer::{self, Answer};
-use crate::body::{LevelBody, SchemaBody};
-use crate::change::Change;
+use crate::api::{Api, Request};
 use crate::error::RegistryError;
-use crate::metrics::Metrics;
 use crate::route::Call;
-use crate::store::Store;
 
 /// The media type that clients of a registry know best, and the one given to those that ask for none.
 const V1_JSON: &str = "application/vnd.schemaregistry.v1+json";
@@ -25,17 +22,6 @@ const V1_JSON: &str = "application/vnd.schemaregistry.v1+json";
 const MEDIA_TYPES: [&str; 3] = [V1_JSON, "application/vnd.schemaregistry+json", "application/json"];
 /// A body holds a schema with its white space, which the log does without.
 const BODY_PER_SCHEMA: u64 = 4;
-
-/// What requests are answered with.
-#[derive(Debug)]
-pub struct Api {
-    /// What is known, and the way to change it.
-    pub store: Store,
-    /// Instruments.
-    pub metrics: Metrics,
-    /// Longest record in the log.
-    pub max_schema_bytes: u64,
-}
 
 /// Answers requests until a stop is requested and those under way are answered.
 ///
@@ -50,12 +36,12 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> std::io::Resu
     axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await }).await
 }
 
-async fn respond(Shared(api): Shared<Arc<Api>>, request: Request) -> Response {
+async fn respond(Shared(api): Shared<Arc<Api>>, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
     let call = Call::find(&head.method, head.uri.path(), head.uri.query().unwrap_or(""));
     let route = call.as_ref().map_or("other", Call::route);
     let result = match call {
-        Ok(call) => api.answer(call, &head.method, body).await,
+        Ok(call) => answer(&api, call, (&head.method, &head.uri), body).await,
         Err(error) => Err(error),
     };
     let (status, json) = match result {
@@ -72,43 +58,20 @@ async fn respond(Shared(api): Shared<Arc<Api>>, request: Request) -> Response {
     response
 }
 
-impl Api {
-    async fn answer(&self, call: Call, method: &Method, body: Body) -> Result<Answer, RegistryError> {
-        if let Some(answer) = answer::fixed(&call) {
-            return Ok(answer);
-        }
-        let body = if method == Method::POST || method == Method::PUT {
-            self.read(body).await?
-        } else {
-            Bytes::new()
-        };
-        match change_of(&call, &body)? {
-            Some(change) => Ok(answer::outcome(&self.store.change(change).await?, &call)),
-            None => answer::read(&*self.store.state()?, &call, &body),
-        }
-    }
-
-    async fn read(&self, body: Body) -> Result<Bytes, RegistryError> {
-        let longest = usize::try_from(self.max_schema_bytes * BODY_PER_SCHEMA).unwrap_or(usize::MAX);
-        to_bytes(body, longest).await.map_err(|_| RegistryError::TooLarge(self.max_schema_bytes))
-    }
-}
-
-/// The change that a call asks for; none for a call that only reads.
-fn change_of(call: &Call, body: &[u8]) -> Result<Option<Change>, RegistryError> {
-    Ok(Some(match call.clone() {
-        Call::Register { subject } => {
-            let schema = SchemaBody::parse(body)?.schema_without_id(&subject)?;
-            Change::Register { subject, schema }
-        }
-        Call::DeleteSubject { subject, permanent } => Change::DeleteSubject { subject, permanent },
-        Call::DeleteVersion { subject, version, permanent } => {
-            Change::DeleteVersion { subject, version, permanent }
-        }
-        Call::SetLevel { subject } => Change::SetLevel { subject, level: LevelBody::parse(body)?.level()? },
-        Call::ClearLevel { subject } => Change::ClearLevel { subject },
-        _ => return Ok(None),
-    }))
+async fn answer(
+    api: &Api,
+    call: Call,
+    (method, uri): (&Method, &Uri),
+    body: Body,
+) -> Result<Answer, RegistryError> {
+    let body = if method == Method::POST || method == Method::PUT {
+        let longest = usize::try_from(api.max_schema_bytes * BODY_PER_SCHEMA).unwrap_or(usize::MAX);
+        to_bytes(body, longest).await.map_err(|_| RegistryError::TooLarge(api.max_schema_bytes))?
+    } else {
+        Bytes::new()
+    };
+    let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    api.answer(&Request { call, method: method.clone(), target, body }).await
 }
 
 /// The first media type of ours that the client takes.
@@ -138,27 +101,6 @@ mod tests {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             }
             assert_eq!(media_type(&headers), expected, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn only_calls_that_change_something_are_changes() {
-        let find = |method: Method, path: &str| Call::find(&method, path, "").unwrap();
-        let body = br#"{"schema":"\"int\"","compatibility":"FULL"}"#;
-        let changes = [
-            (Method::POST, "/subjects/a/versions"),
-            (Method::DELETE, "/subjects/a"),
-            (Method::DELETE, "/subjects/a/versions/1"),
-            (Method::PUT, "/config"),
-            (Method::DELETE, "/config/a"),
-        ];
-        for (method, path) in changes {
-            assert!(change_of(&find(method, path), body).unwrap().is_some(), "{path}");
-        }
-        for (method, path) in
-            [(Method::POST, "/subjects/a"), (Method::GET, "/config"), (Method::GET, "/subjects/a/versions")]
-        {
-            assert!(change_of(&find(method, path), body).unwrap().is_none(), "{path}");
         }
     }
 }

@@ -80,6 +80,18 @@ impl Call {
         Err(if is_known { RegistryError::MethodNotAllowed } else { RegistryError::PathNotFound })
     }
 
+    /// Whether it changes what the registry knows.
+    pub const fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Register { .. }
+                | Self::DeleteSubject { .. }
+                | Self::DeleteVersion { .. }
+                | Self::SetLevel { .. }
+                | Self::ClearLevel { .. }
+        )
+    }
+
     /// Name of the route, for the metric.
     pub const fn route(&self) -> &'static str {
         match self {
