@@ -11,7 +11,8 @@ use crate::error::{Cause, Reason};
 use crate::metrics::ComponentId;
 use crate::plan::Plan;
 use crate::point;
-use crate::record::{Packed, Record, pack, unpack};
+use crate::private::Private;
+use crate::record::{Packed, Record, pack, payload, unpack};
 
 /// When a batch is handed on; whatever comes first.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,15 @@ pub struct Entry {
     pub values: usize,
     /// Time of the point, Unix nanoseconds.
     pub time: i64,
+    /// Who sent the record, and as which.
+    pub private: Private,
+}
+
+impl Entry {
+    /// Offset of the record in its partition.
+    pub fn offset(&self) -> i64 {
+        self.record.offset
+    }
 }
 
 /// A record without a line.
@@ -134,6 +144,7 @@ impl Batch {
                     component,
                     values: point.values,
                     time: point.time,
+                    private: point.private,
                 };
                 self.entries.push(entry);
             }
@@ -269,6 +280,11 @@ impl Batch {
     /// The record of an entry and where it came from.
     pub fn record(&self, entry: &Entry) -> Option<(&TopicPartition, Record<'_>)> {
         self.places.get(entry.place).map(|place| (&place.partition, unpack(entry.record, &self.packed)))
+    }
+
+    /// The bytes of an entry's record and where it came from; cheaper than the whole record.
+    pub fn payload(&self, entry: &Entry) -> Option<(&TopicPartition, &[u8])> {
+        self.places.get(entry.place).map(|place| (&place.partition, payload(entry.record, &self.packed)))
     }
 
     /// The record of a dead entry and where it came from.

@@ -3,6 +3,7 @@
 use efd_schema::{RecordSchema, avro};
 
 use super::*;
+use crate::mapping::MappingConfig;
 
 const LIMITS: Limits = Limits { points: 3, values: 100, bytes: 10_000, age: Duration::from_millis(20) };
 
@@ -16,7 +17,7 @@ fn source(slot: usize, partition: &TopicPartition) -> Source<'_> {
 
 fn plan() -> Plan {
     let text = r#"{"type":"record","name":"t","fields":[{"name":"private_efdStamp","type":"double"}]}"#;
-    Plan::compile(9, &RecordSchema::parse(text).unwrap()).unwrap()
+    Plan::compile(9, &RecordSchema::parse(text).unwrap(), &MappingConfig::default()).unwrap()
 }
 
 fn add(batch: &mut Batch, source: Source<'_>, offset: i64, seconds: f64) {

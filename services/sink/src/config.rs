@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Limits;
 use crate::destination::DestinationConfig;
+use crate::mapping::MappingConfig;
 
 /// Settings of the service, one YAML file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// Where the schema registry is.
     pub registry: RegistryConfig,
+    /// How records become points.
+    pub mapping: MappingConfig,
     /// Where points are written; each destination is a pipeline of its own. At least one.
     pub destinations: Vec<DestinationConfig>,
     /// When a batch is handed to the writer.
@@ -162,6 +165,7 @@ impl Default for Config {
             topic_subname: None,
             kafka: KafkaConfig::default(),
             registry: RegistryConfig::default(),
+            mapping: MappingConfig::default(),
             destinations: vec![DestinationConfig::default()],
             batch: BatchConfig::default(),
             max_in_flight_writes: 2,
@@ -273,6 +277,7 @@ impl Settings for Config {
             }
         }
         check_owned(&self.components, &self.topics)?;
+        self.mapping.check("mapping")?;
         let mut names = HashSet::new();
         for (index, destination) in self.destinations.iter().enumerate() {
             destination.check(&format!("destinations[{index}]"))?;

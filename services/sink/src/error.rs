@@ -58,9 +58,11 @@ impl From<&PointError> for Reason {
         match error {
             PointError::Time(_) => Self::Time,
             PointError::TooLong => Self::TooLarge,
-            PointError::Avro(_) | PointError::Branch(_) | PointError::Symbol(_) | PointError::Trailing(_) => {
-                Self::Body
-            }
+            PointError::Avro(_)
+            | PointError::Branch(_)
+            | PointError::Symbol(_)
+            | PointError::Trailing(_)
+            | PointError::Empty => Self::Body,
         }
     }
 }

@@ -18,22 +18,27 @@
 //! away does not hold up another.
 
 mod batch;
+mod compiler;
 mod config;
 mod consumer;
 mod dead_letter;
 mod destination;
 mod error;
 mod influxdb;
+mod line;
 mod line_writer;
+mod mapping;
 mod metrics;
 mod number;
 mod partitions;
 mod pipeline;
 mod plan;
 mod point;
+mod private;
 mod rebalance;
 mod record;
 mod schemas;
+mod settled;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -51,8 +56,10 @@ pub use batch::{Batch, Limits, Source};
 pub use config::{BatchConfig, Config, DeadLetterConfig, ReadAheadConfig, RetryConfig};
 pub use destination::DestinationConfig;
 pub use error::{Cause, Reason, SinkError};
-pub use plan::{Plan, PlanError, TIME_FIELD};
+pub use mapping::{Floats, MappingConfig, TimeFormat, WriterTag};
+pub use plan::{Plan, PlanError};
 pub use point::{Point, PointError, append};
+pub use private::Private;
 pub use record::Record;
 
 use crate::error::SinkError as Error;
@@ -75,7 +82,7 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let mut pipelines = Vec::new();
     for index in 0..config.destinations.len() {
         let pipeline = Pipeline::new(&config, index, schemas.clone(), metrics.clone())?;
-        pipelines.push(pipeline.run(ctx.stop.clone(), influxdb.clone()));
+        pipelines.push(pipeline.run(ctx.stop.clone(), influxdb.clone(), None));
     }
     let kafka_answers = release_when_kafka_answers(&config, &ctx, kafka);
     let outcome = tokio::try_join!(try_join_all(pipelines), kafka_answers);

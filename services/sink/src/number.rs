@@ -69,6 +69,13 @@ pub fn put_double(value: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the shortest text that reads back as the same `float`.
+pub fn put_float(value: f32, out: &mut Vec<u8>) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value).as_bytes();
+    out.extend_from_slice(text.strip_suffix(b".0").unwrap_or(text));
+}
+
 /// The text of [`put_double`].
 #[inline]
 pub fn shortest(buffer: &mut zmij::Buffer, value: f64) -> &[u8] {
@@ -127,6 +134,15 @@ mod tests {
         for value in [1e-300, 5e-324, f64::MAX, f64::MIN, 123.456, 1e16, 9_007_199_254_740_993.0, -2.5e9] {
             let back: f64 = text(|out| put_double(value, out))[1..].parse().unwrap();
             assert_eq!(back.to_bits(), value.to_bits());
+        }
+    }
+
+    #[test]
+    fn floats_can_be_as_short_as_they_are() {
+        for (value, expected) in
+            [(0.1, "=0.1"), (3.0, "=3"), (-0.0, "=-0"), (1e10, "=10000000000"), (1e-7, "=1e-7")]
+        {
+            assert_eq!(text(|out| put_float(value, out)), expected);
         }
     }
 

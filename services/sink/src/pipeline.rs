@@ -21,6 +21,7 @@ use crate::line_writer::LineWriter;
 use crate::metrics::Metrics;
 use crate::rebalance::Rebalances;
 use crate::schemas::Schemas;
+use crate::settled::Tracker;
 use crate::writer::{Commits, Pace, Writer};
 
 /// What is left of the grace period for the last commit and for leaving the group.
@@ -79,8 +80,14 @@ impl Pipeline {
         })
     }
 
-    /// Runs until a stop is requested; then the last batch is written, within the grace period, and committed.
-    pub(crate) async fn run(self, stop: Stop, ready: Arc<FirstOf>) -> anyhow::Result<()> {
+    /// Runs until a stop is requested; then the last batch is written, within the grace period, and committed. `tracker` hears of
+    /// every record before that.
+    pub(crate) async fn run(
+        self,
+        stop: Stop,
+        ready: Arc<FirstOf>,
+        tracker: Option<Arc<dyn Tracker>>,
+    ) -> anyhow::Result<()> {
         let ended = |part| SinkError::Ended(part, self.destination.clone());
         let (to_consumer, free) = std::sync::mpsc::channel();
         let (filled, to_writer) = mpsc::channel(self.batches);
@@ -107,7 +114,8 @@ impl Pipeline {
             (self.commits.clone(), self.consumer.clone()),
             self.metrics,
             to_consumer,
-        );
+        )
+        .tracked_by(tracker);
         let mut writing = tokio::spawn(writer.run(to_writer, self.pace, move || ready.release()));
 
         let handler = thread.joined().await.ok_or_else(|| ended("poll thread"))?;

@@ -4,19 +4,15 @@
 //! same name, for example an array `temp` and a scalar `temp1`. That is found here, once per schema: the field declared
 //! first keeps the name, and the later one is decoded but not written.
 
-use std::collections::HashSet;
-
-use efd_schema::{RecordSchema, Type};
+use efd_schema::RecordSchema;
 use thiserror::Error;
 
-/// Field that holds the time of a point: Unix seconds, UTC, as double.
-pub const TIME_FIELD: &str = "private_efdStamp";
+use crate::compiler::{Compiler, escape_into};
+use crate::mapping::MappingConfig;
+use crate::private::PrivateField;
 
 /// Keys up to this length are copied with a fixed size, which is faster; see [`Plan::keys`].
 pub const FAST_KEY: usize = 32;
-
-/// Longest array whose element names are prepared; further elements are named while they are written.
-const MAX_PREPARED: usize = 65_536;
 
 /// Why no point can be made with a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,8 +21,8 @@ pub enum PlanError {
     #[error("field {0}: an array of arrays, or items without bytes, cannot become fields of a point")]
     Unsupported(String),
     /// The field with the time is missing or of another type.
-    #[error("the schema has no field {TIME_FIELD} of type double, so its records have no time")]
-    NoTime,
+    #[error("the schema has no field {0} of type double, int or long, so its records have no time")]
+    NoTime(String),
     /// The names of all fields together pass 4 GiB.
     #[error("the names of the fields are too long")]
     TooLarge,
@@ -43,6 +39,8 @@ pub enum Kind {
     Long,
     /// Four bytes; written as the double of the same value.
     Float,
+    /// Four bytes; written as short as possible.
+    ShortFloat,
     /// Eight bytes.
     Double,
     /// Eight bytes that also are the time of the point.
@@ -93,6 +91,19 @@ pub struct Op {
     pub null_branch: Option<u8>,
     /// One value or many.
     pub shape: Shape,
+    /// What its value is besides.
+    pub notes: Option<Box<Notes>>,
+}
+
+/// What the value of a scalar field is, besides a field of the point.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notes {
+    /// A private field.
+    pub private: Option<PrivateField>,
+    /// The time of the point, as an integer.
+    pub is_time: bool,
+    /// Tags, each escaped with comma and equal sign.
+    pub tags: Vec<Box<[u8]>>,
 }
 
 /// Everything that is known before the first record of a schema comes.
@@ -102,6 +113,7 @@ pub struct Plan {
     measurement: Box<str>,
     head: Box<[u8]>,
     ops: Box<[Op]>,
+    time_power: u32,
     keys: Box<[u8]>,
     /// All prepared keys in the order of their text.
     sorted: Box<[Key]>,
@@ -113,22 +125,20 @@ impl Plan {
     ///
     /// # Errors
     /// When no point can be made of its records.
-    pub fn compile(schema_id: u32, schema: &RecordSchema) -> Result<Self, PlanError> {
+    pub fn compile(
+        schema_id: u32,
+        schema: &RecordSchema,
+        mapping: &MappingConfig,
+    ) -> Result<Self, PlanError> {
         let mut head = Vec::new();
         escape_into(&schema.name, b", ", &mut head);
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(mapping);
         let mut ops = Vec::with_capacity(schema.fields.len());
-        let mut has_time = false;
         for field in &schema.fields {
-            let mut op = compiler.op(&field.name, &field.ty, field.length)?;
-            if field.name == TIME_FIELD && op.kind == Kind::Double && matches!(op.shape, Shape::One(_)) {
-                op.kind = Kind::Time;
-                has_time = true;
-            }
-            ops.push(op);
+            ops.push(compiler.op(&field.name, &field.ty, field.length)?);
         }
-        if !has_time {
-            return Err(PlanError::NoTime);
+        if !compiler.has_time {
+            return Err(PlanError::NoTime(mapping.time_field.clone()));
         }
         let text = |key: &Key| key_text(&compiler.keys, *key);
         compiler.sorted.sort_unstable_by(|a, b| text(a).cmp(text(b)));
@@ -139,6 +149,7 @@ impl Plan {
             measurement: schema.name.as_str().into(),
             head: head.into(),
             ops: ops.into(),
+            time_power: mapping.time_format.power(),
             keys: compiler.keys.into(),
             sorted: compiler.sorted.into(),
             collisions: compiler.collisions.into(),
@@ -165,6 +176,11 @@ impl Plan {
         &self.ops
     }
 
+    /// The unit of the time field is a nanosecond times ten to this power.
+    pub fn time_power(&self) -> u32 {
+        self.time_power
+    }
+
     /// All prepared keys, each `,name=`, one behind the other, and behind them [`FAST_KEY`] bytes that belong to none.
     pub fn keys(&self) -> &[u8] {
         &self.keys
@@ -181,86 +197,10 @@ impl Plan {
     }
 }
 
-#[derive(Default)]
-struct Compiler {
-    keys: Vec<u8>,
-    sorted: Vec<Key>,
-    names: HashSet<String>,
-    collisions: Vec<String>,
-}
-
-impl Compiler {
-    fn op(&mut self, name: &str, ty: &Type, length: Option<usize>) -> Result<Op, PlanError> {
-        let (null_branch, ty) = unwrap_nullable(ty);
-        let unsupported = || PlanError::Unsupported(name.to_owned());
-        let (shape, kind) = if let Type::Array(items) = ty {
-            let (item_null, item) = unwrap_nullable(items);
-            let kind = kind(item).filter(|kind| *kind != Kind::Fixed(0)).ok_or_else(unsupported)?;
-            let mut base = vec![b','];
-            escape_into(name, b",= ", &mut base);
-            let length = length.unwrap_or(0).min(MAX_PREPARED);
-            let keys =
-                (0..length).map(|index| self.key(format!("{name}{index}"))).collect::<Result<_, _>>()?;
-            (Shape::Many(Box::new(Elements { base: base.into(), keys, item_null })), kind)
-        } else {
-            (Shape::One(self.key(name.to_owned())?), kind(ty).ok_or_else(unsupported)?)
-        };
-        Ok(Op { kind, null_branch, shape })
-    }
-
-    fn key(&mut self, name: String) -> Result<Key, PlanError> {
-        if self.names.contains(name.as_str()) {
-            self.collisions.push(name);
-            return Ok(Key::default());
-        }
-        let start = self.keys.len();
-        self.keys.push(b',');
-        escape_into(&name, b",= ", &mut self.keys);
-        self.keys.push(b'=');
-        let len = u32::try_from(self.keys.len() - start);
-        let (Ok(start), Ok(len)) = (u32::try_from(start), len) else { return Err(PlanError::TooLarge) };
-        let key = Key { start, len };
-        self.sorted.push(key);
-        self.names.insert(name);
-        Ok(key)
-    }
-}
-
 /// The bytes of a key.
 pub fn key_text(keys: &[u8], key: Key) -> &[u8] {
     let start = key.start as usize;
     keys.get(start..start + key.len as usize).unwrap_or_default()
-}
-
-fn unwrap_nullable(ty: &Type) -> (Option<u8>, &Type) {
-    match ty {
-        Type::Nullable { null_branch, inner } => (u8::try_from(*null_branch).ok(), inner),
-        other => (None, other),
-    }
-}
-
-fn kind(ty: &Type) -> Option<Kind> {
-    Some(match ty {
-        Type::Boolean => Kind::Boolean,
-        Type::Int => Kind::Int,
-        Type::Long => Kind::Long,
-        Type::Float => Kind::Float,
-        Type::Double => Kind::Double,
-        Type::String | Type::Bytes => Kind::Text,
-        Type::Fixed(size) => Kind::Fixed(*size),
-        Type::Enum(symbols) => Kind::Enum(symbols.iter().map(|symbol| symbol.as_str().into()).collect()),
-        Type::Array(_) | Type::Nullable { .. } => return None,
-    })
-}
-
-/// Appends `text` with a backslash before each byte of `special`.
-fn escape_into(text: &str, special: &[u8], out: &mut Vec<u8>) {
-    for byte in text.bytes() {
-        if special.contains(&byte) {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
 }
 
 #[cfg(test)]

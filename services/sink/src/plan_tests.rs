@@ -31,7 +31,7 @@ fn scalars_keep_their_name_and_elements_get_their_index() {
         r#"{"name":"a","type":"int","default":0},
            {"name":"f","type":{"type":"array","items":"float"},"default":[0.0,0.0]}"#,
     );
-    let plan = Plan::compile(7, &schema).unwrap();
+    let plan = Plan::compile(7, &schema, &MappingConfig::default()).unwrap();
     assert_eq!((plan.schema_id(), plan.measurement()), (7, "lsst.sal.X.t"));
     assert_eq!(written_keys(&plan), [",private_efdStamp=", ",a=", ",f0=", ",f1="]);
     assert!(plan.collisions().is_empty());
@@ -42,11 +42,11 @@ fn of_two_fields_with_one_name_the_first_declared_keeps_it() {
     let array = r#"{"name":"free","type":{"type":"array","items":"boolean"},"default":[false,false,false]}"#;
     let scalar = r#"{"name":"free1","type":"boolean","default":false}"#;
 
-    let plan = Plan::compile(1, &schema(&format!("{array},{scalar}"))).unwrap();
+    let plan = Plan::compile(1, &schema(&format!("{array},{scalar}")), &MappingConfig::default()).unwrap();
     assert_eq!(plan.collisions(), ["free1"]);
     assert_eq!(written_keys(&plan), [",private_efdStamp=", ",free0=", ",free1=", ",free2=", ""]);
 
-    let plan = Plan::compile(1, &schema(&format!("{scalar},{array}"))).unwrap();
+    let plan = Plan::compile(1, &schema(&format!("{scalar},{array}")), &MappingConfig::default()).unwrap();
     assert_eq!(plan.collisions(), ["free1"]);
     assert_eq!(written_keys(&plan), [",private_efdStamp=", ",free1=", ",free0=", "", ",free2="]);
 }
@@ -58,7 +58,7 @@ fn of_two_arrays_only_the_elements_that_collide_are_dropped() {
         r#"{{"name":"cols","type":{{"type":"array","items":"int"}},"default":{long}}},
            {{"name":"cols2","type":{{"type":"array","items":"int"}},"default":{long}}}"#
     );
-    let plan = Plan::compile(1, &schema(&fields)).unwrap();
+    let plan = Plan::compile(1, &schema(&fields), &MappingConfig::default()).unwrap();
     assert_eq!(plan.collisions(), ["cols20", "cols21", "cols22", "cols23", "cols24"]);
     assert!(written_keys(&plan).contains(&",cols25="));
 }
@@ -71,7 +71,7 @@ fn unions_remember_which_branch_is_null() {
            {"name":"c","type":{"type":"array","items":["null","int"]}},
            {"name":"d","type":["null",{"type":"array","items":"int"}]}"#,
     );
-    let plan = Plan::compile(1, &schema).unwrap();
+    let plan = Plan::compile(1, &schema, &MappingConfig::default()).unwrap();
     let branches: Vec<_> = plan.ops().iter().map(|op| op.null_branch).collect();
     assert_eq!(branches, [None, Some(0), Some(1), None, Some(0)]);
     assert!(matches!(&plan.ops()[3].shape, Shape::Many(elements) if elements.item_null == Some(0)));
@@ -84,14 +84,20 @@ fn a_schema_without_time_is_refused() {
             r#"{{"type":"record","name":"t","fields":[{{"name":"private_efdStamp","type":{time}}}]}}"#
         );
         let schema = RecordSchema::parse(&text).unwrap();
-        assert_eq!(Plan::compile(1, &schema).unwrap_err(), PlanError::NoTime);
+        assert_eq!(
+            Plan::compile(1, &schema, &MappingConfig::default()).unwrap_err(),
+            PlanError::NoTime("private_efdStamp".into())
+        );
     }
 }
 
 #[test]
 fn arrays_of_arrays_are_refused_by_name() {
     let schema = schema(r#"{"name":"m","type":{"type":"array","items":{"type":"array","items":"int"}}}"#);
-    assert_eq!(Plan::compile(1, &schema).unwrap_err(), PlanError::Unsupported("m".into()));
+    assert_eq!(
+        Plan::compile(1, &schema, &MappingConfig::default()).unwrap_err(),
+        PlanError::Unsupported("m".into())
+    );
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn every_real_schema_has_a_plan_and_the_known_collisions_are_found() {
         for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
             let topic: serde_json::Value = serde_json::from_str(line).unwrap();
             let schema = RecordSchema::parse(&topic["schema"].to_string()).unwrap();
-            let plan = Plan::compile(1, &schema).unwrap();
+            let plan = Plan::compile(1, &schema, &MappingConfig::default()).unwrap();
             plans += 1;
             if !plan.collisions().is_empty() {
                 colliding.insert(plan.measurement().to_owned());

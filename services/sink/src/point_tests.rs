@@ -11,9 +11,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::mapping::MappingConfig;
 
 fn plan(text: &str) -> Plan {
-    Plan::compile(1, &RecordSchema::parse(text).unwrap()).unwrap()
+    Plan::compile(1, &RecordSchema::parse(text).unwrap(), &MappingConfig::default()).unwrap()
 }
 
 fn line(plan: &Plan, body: &[u8]) -> Result<String, PointError> {

@@ -64,6 +64,13 @@ pub fn unpack(packed: Packed, buffer: &[u8]) -> Record<'_> {
     Record { offset: packed.offset, timestamp_ms: packed.timestamp_ms, key, payload, headers }
 }
 
+/// The payload alone of what [`unpack`] gives; empty for a tombstone.
+#[inline]
+pub fn payload(packed: Packed, buffer: &[u8]) -> &[u8] {
+    let start = packed.start + packed.key.unwrap_or_default();
+    buffer.get(start..start + packed.payload.unwrap_or_default()).unwrap_or_default()
+}
+
 fn put_part(part: Option<&[u8]>, buffer: &mut Vec<u8>) {
     let len = part.map_or(NO_VALUE, |part| u32::try_from(part.len()).unwrap_or(NO_VALUE));
     buffer.extend_from_slice(&len.to_le_bytes());
@@ -111,6 +118,7 @@ mod tests {
         let mut buffer = Vec::new();
         let packed: Vec<Packed> = records.iter().map(|record| pack(record, &mut buffer)).collect();
         for (packed, record) in packed.into_iter().zip(records) {
+            assert_eq!(payload(packed, &buffer), record.payload.unwrap_or_default());
             assert_eq!(unpack(packed, &buffer), record);
         }
     }

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::error::{Cause, Reason};
+use crate::mapping::MappingConfig;
 use crate::metrics::{ComponentId, Metrics, component_of};
 use crate::plan::Plan;
 
@@ -60,6 +61,7 @@ pub struct Schemas {
 struct Shared {
     client: RegistryClient,
     retry: (Duration, Duration),
+    mapping: MappingConfig,
     wait: Duration,
     unknown_ttl: Duration,
     capacity: usize,
@@ -79,6 +81,7 @@ impl Schemas {
         let shared = Shared {
             client,
             retry: (config.retry.min, config.retry.max),
+            mapping: config.mapping.clone(),
             wait: config.schema_wait,
             unknown_ttl: config.unknown_schema_ttl,
             capacity: config.plan_cache,
@@ -204,7 +207,7 @@ async fn fetch(shared: &Shared, id: u32) -> Result<Arc<str>, RegistryError> {
 fn compile(shared: &Shared, id: u32, text: &str) -> Lookup {
     let plan = RecordSchema::parse(text)
         .map_err(|error| Cause::from(&error))
-        .and_then(|schema| Plan::compile(id, &schema).map_err(|error| Cause::from(&error)));
+        .and_then(|schema| Plan::compile(id, &schema, &shared.mapping).map_err(|error| Cause::from(&error)));
     match plan {
         Ok(plan) => {
             if let Some(first) = plan.collisions().first() {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::batch::{Batch, Limits, Source};
+use crate::mapping::MappingConfig;
 use crate::metrics::{ComponentId, Metrics};
 use crate::plan::Plan;
 use crate::record::Record;
@@ -84,7 +85,7 @@ pub fn partition(topic: &str) -> TopicPartition {
 /// A plan whose only field is the time.
 pub fn plan() -> Plan {
     let text = r#"{"type":"record","name":"t","fields":[{"name":"private_efdStamp","type":"double"}]}"#;
-    Plan::compile(9, &RecordSchema::parse(text).unwrap()).unwrap()
+    Plan::compile(9, &RecordSchema::parse(text).unwrap(), &MappingConfig::default()).unwrap()
 }
 
 /// A batch of one partition whose lines are `t private_efdStamp=<n> <n>000000000` with `n` from 1 on.

@@ -22,15 +22,27 @@ pub enum TimeError {
     OutOfRange,
 }
 
-/// Unix nanoseconds, a whole number of microseconds, from the shortest decimal text of the seconds: digits with
-/// an optional sign, point and exponent.
+/// Unix nanoseconds, a whole number of microseconds, from the shortest decimal text of a time: digits with an optional
+/// sign, point and exponent. Its unit is a nanosecond times ten to `power`.
 ///
 /// # Errors
 /// When the time is outside of what InfluxDB stores.
-pub fn nanos(text: &[u8]) -> Result<i64, TimeError> {
+pub fn nanos(text: &[u8], power: u32) -> Result<i64, TimeError> {
     let (digits, exponent, is_negative) = decimal(text);
-    let scaled = scale(digits, exponent + 9, is_negative)?;
-    let micros = (scaled + 500).div_euclid(1000);
+    rounded(scale(digits, exponent.saturating_add_unsigned(power), is_negative)?)
+}
+
+/// The same from a whole number.
+///
+/// # Errors
+/// When the time is outside of what InfluxDB stores.
+pub fn nanos_of_integer(value: i64, power: u32) -> Result<i64, TimeError> {
+    let scaled = 10_i128.checked_pow(power).and_then(|factor| i128::from(value).checked_mul(factor));
+    rounded(scaled.ok_or(TimeError::OutOfRange)?)
+}
+
+fn rounded(nanos: i128) -> Result<i64, TimeError> {
+    let micros = (nanos + 500).div_euclid(1000);
     i64::try_from(micros * 1000)
         .ok()
         .filter(|nanos| (MIN_NANOS..=MAX_NANOS).contains(nanos))
@@ -78,7 +90,7 @@ mod tests {
     use super::*;
 
     fn of(seconds: f64) -> Result<i64, TimeError> {
-        nanos(zmij::Buffer::new().format(seconds).as_bytes())
+        nanos(zmij::Buffer::new().format(seconds).as_bytes(), 9)
     }
 
     #[test]
@@ -118,8 +130,23 @@ mod tests {
 
     #[test]
     fn text_with_and_without_exponent_is_the_same_time() {
-        assert_eq!(nanos(b"1.5e3"), nanos(b"1500"));
-        assert_eq!(nanos(b"1.5e+3"), nanos(b"1500.0"));
-        assert_eq!(nanos(b"25e-2"), nanos(b"0.25"));
+        assert_eq!(nanos(b"1.5e3", 9), nanos(b"1500", 9));
+        assert_eq!(nanos(b"1.5e+3", 9), nanos(b"1500.0", 9));
+        assert_eq!(nanos(b"25e-2", 9), nanos(b"0.25", 9));
+    }
+
+    #[test]
+    fn every_unit_gives_the_same_time() {
+        let second = 1_700_000_000;
+        for (power, units) in [(9, 1), (6, 1000), (3, 1_000_000), (0, 1_000_000_000)] {
+            let expected = Ok(second * 1_000_000_000);
+            assert_eq!(nanos_of_integer(second * units, power), expected);
+            assert_eq!(nanos((second * units).to_string().as_bytes(), power), expected);
+        }
+        assert_eq!(nanos(b"1700000000123.4567", 6), Ok(1_700_000_000_123_457_000));
+        assert_eq!(nanos_of_integer(1499, 0), Ok(1000));
+        assert_eq!(nanos_of_integer(1500, 0), Ok(2000));
+        assert_eq!(nanos_of_integer(i64::MAX, 0), Err(TimeError::OutOfRange));
+        assert_eq!(nanos_of_integer(i64::MAX, 9), Err(TimeError::OutOfRange));
     }
 }

@@ -20,6 +20,7 @@ use crate::dead_letter::{DeadLetters, Letter};
 use crate::error::Reason;
 use crate::line_writer::{LineWriter, Refusal};
 use crate::metrics::Metrics;
+use crate::settled::Tracker;
 use crate::trace;
 
 /// A batch on its way from the consumer.
@@ -139,6 +140,7 @@ pub struct Writer {
     commits: Arc<Commits>,
     committer: Arc<dyn Committer>,
     metrics: Arc<Metrics>,
+    tracker: Option<Arc<dyn Tracker>>,
     free: std_mpsc::Sender<Batch>,
 }
 
@@ -161,7 +163,12 @@ impl Writer {
         free: std_mpsc::Sender<Batch>,
     ) -> Self {
         let (commits, committer) = commits;
-        Self { lines, dead_letters, commits, committer, metrics, free }
+        Self { lines, dead_letters, commits, committer, metrics, tracker: None, free }
+    }
+
+    /// Tells `tracker` what became of each record, before its offset is committed.
+    pub fn tracked_by(self, tracker: Option<Arc<dyn Tracker>>) -> Self {
+        Self { tracker, ..self }
     }
 
     /// Writes what comes until the channel is closed and everything is written. `on_ready` is called once, when the destination
@@ -221,6 +228,9 @@ impl Writer {
         let refused: Vec<usize> = refusals.iter().map(|refusal| refusal.entry).collect();
         self.metrics.batch_written(destination, &batch, &refused);
         self.bury(&batch, &refusals).await;
+        if let Some(tracker) = &self.tracker {
+            tracker.settled(&batch, &refusals);
+        }
         self.commits.close(id);
         self.metrics.in_flight_bytes(destination, -bytes);
         batch.clear(lines);

@@ -14,6 +14,7 @@ use crate::config::{Config, RetryConfig};
 use crate::destination::DestinationConfig;
 use crate::error::Cause;
 use crate::influxdb::InfluxDb;
+use crate::settled::Fate;
 use crate::testing::{FakeServer, batch, metrics, partition, until};
 
 const PACE: Pace = Pace { max_in_flight: 2, commit_interval: Duration::from_millis(5) };
@@ -51,6 +52,10 @@ struct Bench {
 
 impl Bench {
     fn start(server: &FakeServer, bootstrap_servers: &str) -> Self {
+        Self::tracked(server, bootstrap_servers, None)
+    }
+
+    fn tracked(server: &FakeServer, bootstrap_servers: &str, tracker: Option<Arc<dyn Tracker>>) -> Self {
         let kafka =
             KafkaConfig { bootstrap_servers: Some(bootstrap_servers.into()), ..KafkaConfig::default() };
         let config = Config { kafka, retry: RETRY, ..Config::default() };
@@ -63,7 +68,7 @@ impl Bench {
         let (to_free, free) = std_mpsc::channel();
         let dead_letters = DeadLetters::new(&config, "test", "influxdb");
         let committed: (Arc<Commits>, Arc<dyn Committer>) = (commits.clone(), coordinator.clone());
-        let writer = Writer::new(lines, dead_letters, committed, metrics(), to_free);
+        let writer = Writer::new(lines, dead_letters, committed, metrics(), to_free).tracked_by(tracker);
         let (filled, to_writer) = mpsc::channel(8);
         let writing = tokio::spawn(writer.run(to_writer, PACE, || {}));
         Self { coordinator, commits, filled: Some(filled), free, writing }
@@ -119,6 +124,33 @@ async fn a_written_batch_is_committed_and_comes_back_empty() {
     bench.send(batch("a", 10));
     until("commit", || bench.committed("a") == Some(10)).await;
     assert!(bench.free.recv().unwrap().is_empty());
+    bench.finish().await;
+}
+
+/// Notes what it hears, and what was open for commit by then.
+struct Notes {
+    commits: Mutex<Option<Arc<Commits>>>,
+    heard: Mutex<Vec<(i64, Fate)>>,
+}
+
+impl Tracker for Notes {
+    fn settled(&self, batch: &Batch, refusals: &[Refusal]) {
+        let commits = self.commits.lock().unwrap().clone().unwrap();
+        assert!(commits.state().ready.is_empty(), "offsets were open for commit too early");
+        let settled = batch.settled(refusals).map(|settled| (settled.offset, settled.fate));
+        self.heard.lock().unwrap().extend(settled);
+    }
+}
+
+#[tokio::test]
+async fn a_tracker_hears_of_a_record_before_its_offset_may_be_committed() {
+    let server = FakeServer::start(|_| (204, String::new())).await;
+    let notes = Arc::new(Notes { commits: Mutex::default(), heard: Mutex::default() });
+    let bench = Bench::tracked(&server, "127.0.0.1:1", Some(notes.clone()));
+    *notes.commits.lock().unwrap() = Some(bench.commits.clone());
+    bench.send(batch("a", 2));
+    until("commit", || bench.committed("a") == Some(2)).await;
+    assert_eq!(*notes.heard.lock().unwrap(), [(0, Fate::Written), (1, Fate::Written)]);
     bench.finish().await;
 }
 
