@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use efd_kafka::KafkaConfig;
-use efd_schema::RegistryConfig;
+use efd_kafka::{KafkaConfig, ReplicationFactor};
+use efd_schema::{RegistryConfig, TopicSubname};
+use efd_service::http::is_address;
 use efd_service::{ConfigError, Env, LogConfig, LogFormat, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -32,12 +33,12 @@ pub struct Config {
     pub interfaces: PathBuf,
     /// Second part of Kafka topic names, `lsst.<subname>.<component>.<name>`. Default `sal`; environment
     /// `EFD_TOPIC_SUBNAME` overrides, `LSST_TOPIC_SUBNAME` fills in.
-    pub topic_subname: Option<String>,
+    pub topic_subname: TopicSubname,
     /// Partitions of a new telemetry topic; events always have one. Default 1.
     pub partitions: u16,
     /// Replication factor of a new topic. Default 1; environment `EFD_KAFKA_REPLICATION_FACTOR` overrides,
     /// `LSST_KAFKA_REPLICATION_FACTOR` fills in.
-    pub replication_factor: Option<i32>,
+    pub replication_factor: ReplicationFactor,
 }
 
 impl Default for Config {
@@ -54,22 +55,10 @@ impl Default for Config {
                 SinkConfig { admin: default_admin(), ..SinkConfig::default() },
             )]),
             interfaces: "interfaces".into(),
-            topic_subname: None,
+            topic_subname: TopicSubname::default(),
             partitions: 1,
-            replication_factor: None,
+            replication_factor: ReplicationFactor::default(),
         }
-    }
-}
-
-impl Config {
-    /// Second part of Kafka topic names.
-    pub fn topic_subname(&self) -> &str {
-        self.topic_subname.as_deref().unwrap_or("sal")
-    }
-
-    /// Replication factor of a new topic.
-    pub fn replication_factor(&self) -> i32 {
-        self.replication_factor.unwrap_or(1)
     }
 }
 
@@ -91,43 +80,20 @@ impl Settings for Config {
         if let Some(url) = env.get("EFD_GATEWAY_URL") {
             url.clone_into(&mut self.gateway);
         }
-        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
-        self.topic_subname = subname
-            .or(self.topic_subname.take())
-            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
-        if let Some(factor) = env.parsed("EFD_KAFKA_REPLICATION_FACTOR")? {
-            self.replication_factor = Some(factor);
-        } else if self.replication_factor.is_none() {
-            self.replication_factor = env.parsed("LSST_KAFKA_REPLICATION_FACTOR")?;
-        }
-        Ok(())
+        self.topic_subname.overlay(env);
+        self.replication_factor.overlay(env)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         if self.partitions < 1 {
             return Err(ConfigError::invalid("partitions", "must be at least 1"));
         }
-        if self.replication_factor() < 1 {
-            return Err(ConfigError::invalid("replication_factor", "must be at least 1"));
+        if !is_address(self.influxdb.url()) {
+            let problem = "must be an address such as http://localhost:8086";
+            return Err(ConfigError::invalid("influxdb.url", problem));
         }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn topics_are_named_from_the_environment_as_the_services_name_them() {
-        let named = |pairs: &[(&str, &str)]| {
-            let mut config = Config { topic_subname: Some("file".into()), ..Config::default() };
-            config.overlay(&Env::from_pairs(pairs.iter().copied())).unwrap();
-            (config.topic_subname().to_owned(), config.replication_factor())
-        };
-        let lsst = [("LSST_TOPIC_SUBNAME", "lsst"), ("LSST_KAFKA_REPLICATION_FACTOR", "3")];
-        assert_eq!(named(&lsst), ("file".into(), 3));
-        let efd = [lsst[0], lsst[1], ("EFD_TOPIC_SUBNAME", "efd"), ("EFD_KAFKA_REPLICATION_FACTOR", "2")];
-        assert_eq!(named(&efd), ("efd".into(), 2));
+        self.registry.check()?;
+        self.topic_subname.check()?;
+        self.replication_factor.check()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use efd_service::http::{Client, basic_authorization};
-use efd_service::{ConfigError, Env, Secret};
+use efd_service::{Access, ConfigError, Env, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,19 +64,8 @@ impl InfluxDbConfig {
     /// # Errors
     /// When a secret's file cannot be read.
     pub fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
-        if let Some(url) = env.get("EFD_INFLUXDB_URL") {
-            self.url = Some(url.to_owned());
-        }
-        if let Some(user) = env.get("EFD_INFLUXDB_USERNAME") {
-            self.username = Some(user.to_owned());
-        }
-        if let Some(password) = env.secret("EFD_INFLUXDB_PASSWORD")? {
-            self.password = password;
-        }
-        if let Some(token) = env.secret("EFD_INFLUXDB_TOKEN")? {
-            self.token = token;
-        }
-        Ok(())
+        let Self { url, username, password, token, .. } = self;
+        Access { url, username, password, token: Some(token) }.overlay(env, "EFD_INFLUXDB")
     }
 }
 

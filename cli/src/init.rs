@@ -80,8 +80,8 @@ async fn make(
 
 fn options(config: &Config) -> InitialiseOptions {
     InitialiseOptions {
-        topic_subname: config.topic_subname().to_owned(),
-        replication_factor: config.replication_factor(),
+        topic_subname: config.topic_subname.get().to_owned(),
+        replication_factor: config.replication_factor.get(),
         partitions: config.partitions,
         concurrent_registrations: CONCURRENT_REQUESTS,
     }

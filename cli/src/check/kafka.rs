@@ -24,8 +24,8 @@ pub async fn brokers_and_topics(config: &Config) -> anyhow::Result<Vec<Finding>>
     let brokers = admin.brokers().await?;
     let mut findings =
         vec![Finding::good("kafka", format!("brokers {address}"), format!("{brokers} in the cluster"))];
-    let sal = sal_topics(&topics, config.topic_subname());
-    let what = format!("topics lsst.{}.*", config.topic_subname());
+    let sal = sal_topics(&topics, config.topic_subname.get());
+    let what = format!("topics lsst.{}.*", config.topic_subname.get());
     findings.push(if sal.is_empty() {
         Finding::bad("kafka", what, "none", "create them: efd init COMPONENT")
     } else {
@@ -104,7 +104,7 @@ async fn lag(
     topics: &[TopicInfo],
 ) -> anyhow::Result<Finding> {
     let written = metrics.label_values("efd_sink_points_written_total", "component");
-    let owned: Vec<TopicInfo> = sal_topics(topics, config.topic_subname())
+    let owned: Vec<TopicInfo> = sal_topics(topics, config.topic_subname.get())
         .into_iter()
         .filter(|topic| component(&topic.name).is_some_and(|name| written.iter().any(|owned| owned == name)))
         .cloned()

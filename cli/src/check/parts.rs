@@ -20,7 +20,7 @@ pub async fn registry(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let start = Instant::now();
     Ok(vec![match RegistryClient::new(&config.registry)?.subjects().await {
         Ok(subjects) => {
-            let prefix = format!("lsst.{}.", config.topic_subname());
+            let prefix = format!("lsst.{}.", config.topic_subname.get());
             let sal = subjects.iter().filter(|subject| subject.starts_with(&prefix)).count();
             if sal == 0 {
                 Finding::bad(

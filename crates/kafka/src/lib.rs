@@ -13,6 +13,7 @@ mod error;
 mod ledger;
 mod producer;
 mod refusal;
+mod replication;
 mod trace;
 
 pub use admin::{Admin, AdminError, GroupLag, TopicInfo, TopicSpec};
@@ -24,3 +25,4 @@ pub use error::{ErrorKind, error_kind};
 pub use ledger::{BatchId, OffsetLedger, TopicPartition};
 pub use producer::{Batch, OutRecord, Placed, Producer, ProducerOptions};
 pub use refusal::{Refusal, Told, is_refusal};
+pub use replication::ReplicationFactor;

@@ -39,7 +39,7 @@ pub use field::{Field, FieldType, MAX_COUNT, NullBranch};
 pub use flatten::{Clash, ClashKind, StoredType, clashes};
 pub use release::{Folder, ListFiles, ReadFile, Release};
 pub use sequence::SequenceNumber;
-pub use suggest::suggestions;
+pub use suggest::{did_you_mean, hint, suggestions};
 pub use time::{LeapSeconds, TimeError};
 pub use topic::{Topic, TopicKind};
 pub use value::{PrivateFields, Value};

@@ -29,6 +29,18 @@ pub fn suggestions<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> 
     near.into_iter().take(MAX_SUGGESTIONS).map(|(_, candidate)| candidate).collect()
 }
 
+/// What ends a message about a `name` that is not among those `known`: `; did you mean a, b?`, or nothing where none is
+/// near.
+pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    did_you_mean(&suggestions(name, known))
+}
+
+/// `; did you mean a, b?`, or nothing where there is no name.
+pub fn did_you_mean<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +59,11 @@ mod tests {
     fn nothing_near_suggests_nothing() {
         assert!(suggestions("Watcher", KNOWN).is_empty());
         assert!(suggestions("", KNOWN).is_empty());
+    }
+
+    #[test]
+    fn a_hint_ends_a_message_or_is_empty() {
+        assert_eq!(hint("MTM1", KNOWN), "; did you mean MTM1M3, MTM1M3TS?");
+        assert_eq!(hint("Watcher", KNOWN), "");
     }
 }

@@ -6,7 +6,9 @@
 pub mod avro;
 mod record;
 mod registry;
+mod subname;
 pub mod wire;
 
 pub use record::{Field, RecordSchema, SchemaError, Type};
 pub use registry::{RegistryClient, RegistryConfig, RegistryError, RegistryErrorKind, SubjectVersion};
+pub use subname::TopicSubname;

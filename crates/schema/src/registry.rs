@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use efd_service::http::{Client, HttpError};
-use efd_service::{ConfigError, Env, Secret};
+use efd_service::http::{Client, HttpError, is_address};
+use efd_service::{Access, ConfigError, Env, Secret};
 use http::{Method, Request, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -59,16 +59,24 @@ impl RegistryConfig {
     /// # Errors
     /// When a secret's file cannot be read.
     pub fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
-        if let Some(url) = env.get("EFD_REGISTRY_URL") {
-            self.url = Some(url.to_owned());
-        } else if self.url.is_none() {
+        if self.url.is_none() {
             self.url = env.get("LSST_SCHEMA_REGISTRY_URL").map(str::to_owned);
         }
-        if let Some(user) = env.get("EFD_REGISTRY_USERNAME") {
-            self.username = Some(user.to_owned());
+        let Self { url, username, password, .. } = self;
+        Access { url, username, password, token: None }.overlay(env, "EFD_REGISTRY")
+    }
+
+    /// Refuses what cannot be asked; the settings stand under `registry`.
+    ///
+    /// # Errors
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !is_address(self.url()) {
+            let problem = "must be an address such as http://localhost:8081";
+            return Err(ConfigError::invalid("registry.url", problem));
         }
-        if let Some(password) = env.secret("EFD_REGISTRY_PASSWORD")? {
-            self.password = password;
+        if self.timeout.is_zero() {
+            return Err(ConfigError::invalid("registry.timeout", "must be longer than 0"));
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
+use crate::chain;
+
 /// Longest body [`Client::send`] reads: 64 MiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
@@ -186,6 +188,12 @@ pub fn basic_authorization(user: &str, password: &str) -> HeaderValue {
     value
 }
 
+/// Whether the text is an address that [`Client`] can ask: `http` or `https`, and a host.
+pub fn is_address(text: &str) -> bool {
+    let is_scheme = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    text.parse().is_ok_and(|uri: Uri| is_scheme(&uri) && uri.host().is_some_and(|host| !host.is_empty()))
+}
+
 async fn whole(answer: Response<Incoming>, name: &str) -> Result<Response<Bytes>, HttpError> {
     let (head, body) = answer.into_parts();
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
@@ -230,20 +238,6 @@ fn name(method: &Method, uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();
     let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{method} {scheme}://{host}{port}{}", uri.path())
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

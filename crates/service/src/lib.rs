@@ -9,8 +9,10 @@
 //! anything else, a panic included. SIGTERM and SIGINT ask `run` to finish; what has not finished within the
 //! grace period is cut off (1).
 
+mod access;
 mod admin;
 mod backoff;
+mod chain;
 mod config;
 mod env;
 pub mod http;
@@ -22,7 +24,9 @@ mod start;
 mod stop;
 mod telemetry;
 
+pub use access::Access;
 pub use backoff::Backoff;
+pub use chain::chain;
 pub use config::{ConfigError, LogConfig, LogFormat, ServiceConfig, Settings, load, parse};
 pub use env::Env;
 pub use instance::{Context, Instance, StartError};

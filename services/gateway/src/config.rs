@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use efd_schema::RegistryConfig;
-use efd_service::{ConfigError, Env, Secret, ServiceConfig, Settings};
+use efd_schema::{RegistryConfig, TopicSubname};
+use efd_service::http::is_address;
+use efd_service::{Access, ConfigError, Env, Secret, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the service, one YAML file.
@@ -19,7 +20,7 @@ pub struct Config {
     pub grpc: SocketAddr,
     /// The `<subname>` of Kafka topics, `lsst.<subname>.<Component>.<sal_name>`, by which schemas are found. Default `sal`,
     /// or `LSST_TOPIC_SUBNAME`.
-    pub topic_subname: Option<String>,
+    pub topic_subname: TopicSubname,
     /// Where the schema registry is.
     pub registry: RegistryConfig,
     /// Where InfluxDB is.
@@ -100,7 +101,7 @@ impl Default for Config {
         Self {
             service: ServiceConfig::default(),
             grpc: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9180),
-            topic_subname: None,
+            topic_subname: TopicSubname::default(),
             registry: RegistryConfig::default(),
             influxdb: InfluxDbConfig::default(),
             query: QueryConfig::default(),
@@ -150,13 +151,6 @@ impl Default for ServerConfig {
     }
 }
 
-impl Config {
-    /// The `<subname>` in the names of Kafka topics.
-    pub fn topic_subname(&self) -> &str {
-        self.topic_subname.as_deref().unwrap_or("sal")
-    }
-}
-
 impl InfluxDbConfig {
     /// The address, without a slash at its end.
     pub fn url(&self) -> &str {
@@ -165,19 +159,8 @@ impl InfluxDbConfig {
 
     /// Lets `EFD_INFLUXDB_*` override the file.
     fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
-        if let Some(url) = env.get("EFD_INFLUXDB_URL") {
-            self.url = Some(url.to_owned());
-        }
-        if let Some(user) = env.get("EFD_INFLUXDB_USERNAME") {
-            self.username = Some(user.to_owned());
-        }
-        if let Some(password) = env.secret("EFD_INFLUXDB_PASSWORD")? {
-            self.password = password;
-        }
-        if let Some(token) = env.secret("EFD_INFLUXDB_TOKEN")? {
-            self.token = token;
-        }
-        Ok(())
+        let Self { url, username, password, token, .. } = self;
+        Access { url, username, password, token: Some(token) }.overlay(env, "EFD_INFLUXDB")
     }
 }
 
@@ -198,24 +181,15 @@ impl Settings for Config {
         if let Some(address) = env.parsed("EFD_GATEWAY_GRPC")? {
             self.grpc = address;
         }
-        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
-        self.topic_subname = subname
-            .or(self.topic_subname.take())
-            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
+        self.topic_subname.overlay(env);
         Ok(())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let Self { influxdb, query, server, .. } = self;
-        let is_address = |url: &str| {
-            url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some())
-        };
+        self.registry.check()?;
+        self.topic_subname.check()?;
         let rules = [
-            (
-                is_address(self.registry.url()),
-                "registry.url",
-                "must be an address such as http://localhost:8081",
-            ),
             (is_address(influxdb.url()), "influxdb.url", "must be an address such as http://localhost:8086"),
             (!influxdb.database.is_empty(), "influxdb.database", "must not be empty"),
             (!influxdb.retention_policy.is_empty(), "influxdb.retention_policy", "must not be empty"),
@@ -263,7 +237,7 @@ mod tests {
         expected.service.admin = config.service.admin;
         expected.registry.url = Some(expected.registry.url().to_owned());
         expected.influxdb.url = Some(expected.influxdb.url().to_owned());
-        expected.topic_subname = Some("sal".into());
+        expected.topic_subname = "sal".into();
         assert_eq!(text(&config), text(&expected));
     }
 
@@ -282,7 +256,7 @@ mod tests {
         let influxdb = &config.influxdb;
         assert_eq!((influxdb.url(), influxdb.username.as_deref()), ("http://i:8086", Some("reader")));
         assert_eq!((influxdb.password.expose(), influxdb.token.expose()), ("pw", "s3cret"));
-        assert_eq!((config.grpc.port(), config.topic_subname()), (1, "lab"));
+        assert_eq!((config.grpc.port(), config.topic_subname.get()), (1, "lab"));
         assert!(!format!("{config:?}").contains("s3cret"));
     }
 

@@ -1,6 +1,7 @@
 //! Why a query fails, and what the client is told.
 
 use efd_schema::{RegistryError, RegistryErrorKind, SchemaError};
+use efd_service::chain;
 use thiserror::Error;
 use tonic::{Code, Status};
 
@@ -120,33 +121,6 @@ fn refusal_code(message: &str) -> Code {
     }
 }
 
-/// `; did you mean a, b?`, or nothing where no known name is near.
-pub fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    did_you_mean(&efd_sal::suggestions(name, known))
-}
-
-/// `; did you mean a, b?`, or nothing where there is no name.
-pub fn did_you_mean<S: AsRef<str>>(names: &[S]) -> String {
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) }
-}
-
-/// The error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some errors repeat their cause.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,11 +183,5 @@ mod tests {
     fn a_message_stays_short_whatever_it_quotes() {
         let error = QueryError::InvalidArgument("ä".repeat(5000));
         assert!(Status::from(&error).message().len() < MAX_MESSAGE + 10);
-    }
-
-    #[test]
-    fn near_names_are_offered_where_there_are_any() {
-        assert_eq!(near("presure", ["pressure", "salIndex"]), "; did you mean pressure?");
-        assert_eq!(near("qqqqq", ["pressure"]), "");
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use efd_proto::query::v1::{Field, FieldType};
 use efd_schema::{RecordSchema, Type};
 
-use crate::error::{QueryError, near};
+use crate::error::QueryError;
 
 /// InfluxDB's name for the time of a point; a field of this name cannot be stored.
 const TIME: &str = "time";
@@ -90,7 +90,7 @@ impl Layout {
                     let known = self.fields().map(|field| field.name.as_str());
                     QueryError::InvalidArgument(format!(
                         "topic {topic} has no field {name}{}",
-                        near(name, known)
+                        efd_sal::hint(name, known)
                     ))
                 })
             })

@@ -59,7 +59,7 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let address = incoming.local_addr()?;
 
     let cut = CancellationToken::new();
-    let topics = Topics::new(registry, influxdb.clone(), config.topic_subname());
+    let topics = Topics::new(registry, influxdb.clone(), config.topic_subname.get());
     let service = Service::new(topics, influxdb.clone(), &config.query, metrics.clone(), cut.clone());
     let (health, health_server) = tonic_health::server::health_reporter();
     let router = server::router(service, health_server, &config.server)?;

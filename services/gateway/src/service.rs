@@ -7,6 +7,7 @@ use efd_proto::query::v1::{
     GetTopicRequest, GetTopicResponse, ListTopicsRequest, ListTopicsResponse, QueryRangeRequest,
     QueryRangeResponse, Selection,
 };
+use efd_service::chain;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tonic::{Code, Request, Response, Status};
 use tracing::Instrument as _;
 
 use crate::config::QueryConfig;
-use crate::error::{QueryError, chain};
+use crate::error::QueryError;
 use crate::influxdb::InfluxDb;
 use crate::layout::FieldLayout;
 use crate::metrics::{Kind, Metrics, Running};

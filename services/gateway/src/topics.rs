@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use efd_proto::query::v1::{Topic, TopicSummary};
 use efd_schema::{RecordSchema, RegistryClient, RegistryErrorKind};
 
-use crate::error::{QueryError, did_you_mean, near};
+use crate::error::QueryError;
 use crate::influxdb::InfluxDb;
 use crate::layout::Layout;
 
@@ -120,9 +120,9 @@ fn near_topics(name: &str, known: &[TopicSummary]) -> String {
     let siblings = known.iter().filter_map(|topic| topic.name.strip_prefix(head));
     let near_tails = efd_sal::suggestions(tail, siblings);
     if near_tails.is_empty() {
-        return near(name, known.iter().map(|topic| topic.name.as_str()));
+        return efd_sal::hint(name, known.iter().map(|topic| topic.name.as_str()));
     }
-    did_you_mean(&near_tails.iter().map(|tail| format!("{head}{tail}")).collect::<Vec<_>>())
+    efd_sal::did_you_mean(&near_tails.iter().map(|tail| format!("{head}{tail}")).collect::<Vec<_>>())
 }
 
 impl FoundTopic {

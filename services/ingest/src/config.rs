@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use efd_kafka::{KafkaConfig, ProducerOptions};
-use efd_schema::RegistryConfig;
+use efd_kafka::{KafkaConfig, ProducerOptions, ReplicationFactor};
+use efd_schema::{RegistryConfig, TopicSubname};
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +35,9 @@ pub struct Config {
     /// ts_xml checkout. Default `interfaces`.
     pub interfaces: PathBuf,
     /// The `<subname>` of `lsst.<subname>.<Component>.<sal_name>`. Default `sal`, or `LSST_TOPIC_SUBNAME`.
-    pub topic_subname: Option<String>,
+    pub topic_subname: TopicSubname,
     /// Replicas of a new topic. Default 1, or `LSST_KAFKA_REPLICATION_FACTOR`.
-    pub replication_factor: Option<i32>,
+    pub replication_factor: ReplicationFactor,
     /// Partitions of a new topic; events always have 1. Default 1.
     pub partitions: u16,
     /// Schemas registered at the same time at start. Default 16.
@@ -108,16 +108,6 @@ pub struct RetryConfig {
 }
 
 impl Config {
-    /// The `<subname>` in the names of topics.
-    pub fn topic_subname(&self) -> &str {
-        self.topic_subname.as_deref().unwrap_or("sal")
-    }
-
-    /// Replicas of a new topic.
-    pub fn replication_factor(&self) -> i32 {
-        self.replication_factor.unwrap_or(1)
-    }
-
     /// Whether today's topics of the components are needed, because a source takes samples of them or because there is no
     /// other work.
     pub fn takes_samples(&self) -> bool {
@@ -134,8 +124,8 @@ impl Config {
     /// How topics are made and schemas registered.
     pub fn initialise_options(&self) -> InitialiseOptions {
         InitialiseOptions {
-            topic_subname: self.topic_subname().to_owned(),
-            replication_factor: self.replication_factor(),
+            topic_subname: self.topic_subname.get().to_owned(),
+            replication_factor: self.replication_factor.get(),
             partitions: self.partitions,
             concurrent_registrations: self.concurrent_registrations,
         }
@@ -148,8 +138,8 @@ impl Default for Config {
             service: ServiceConfig::default(),
             components: Vec::new(),
             interfaces: PathBuf::from("interfaces"),
-            topic_subname: None,
-            replication_factor: None,
+            topic_subname: TopicSubname::default(),
+            replication_factor: ReplicationFactor::default(),
             partitions: 1,
             concurrent_registrations: 16,
             identity: None,
@@ -219,16 +209,8 @@ impl Settings for Config {
         credentials::overlay(&mut self.credentials, env)?;
         self.grpc.overlay(env)?;
         self.http.overlay(env)?;
-        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
-        self.topic_subname = subname
-            .or(self.topic_subname.take())
-            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
-        if let Some(factor) = number(env, "EFD_KAFKA_REPLICATION_FACTOR")? {
-            self.replication_factor = Some(factor);
-        } else if self.replication_factor.is_none() {
-            self.replication_factor = number(env, "LSST_KAFKA_REPLICATION_FACTOR")?;
-        }
-        Ok(())
+        self.topic_subname.overlay(env);
+        self.replication_factor.overlay(env)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -238,8 +220,6 @@ impl Settings for Config {
                 "components",
                 "must name at least one SAL component",
             ),
-            (is_subname(self.topic_subname()), "topic_subname", "must be letters, digits, _ or -"),
-            (self.replication_factor() > 0, "replication_factor", "must be at least 1"),
             (self.partitions > 0, "partitions", "must be at least 1"),
             (self.concurrent_registrations > 0, "concurrent_registrations", "must be at least 1"),
             (QUEUE.contains(&self.queue_samples), "queue_samples", "must be between 1 and 1000000"),
@@ -253,6 +233,9 @@ impl Settings for Config {
                 return Err(ConfigError::invalid(setting, problem));
             }
         }
+        self.topic_subname.check()?;
+        self.replication_factor.check()?;
+        self.registry.check()?;
         credentials::check(&self.credentials, "credentials")?;
         self.tls.check()?;
         self.grpc.check()?;
@@ -266,16 +249,6 @@ impl Settings for Config {
         }
         Ok(())
     }
-}
-
-fn is_subname(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-}
-
-fn number(env: &Env, name: &str) -> Result<Option<i32>, ConfigError> {
-    let Some(text) = env.get(name) else { return Ok(None) };
-    let parsed = text.trim().parse();
-    parsed.map(Some).map_err(|_| ConfigError::invalid(name, format!("must be a whole number, not {text:?}")))
 }
 
 #[cfg(test)]
@@ -296,17 +269,21 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_overrides_and_lsst_names_only_fill_in() {
-        let lsst = [("LSST_TOPIC_SUBNAME", "lab"), ("LSST_KAFKA_REPLICATION_FACTOR", "3")];
+    fn the_environment_reaches_every_part() {
+        let variables = [
+            ("LSST_TOPIC_SUBNAME", "lab"),
+            ("LSST_KAFKA_REPLICATION_FACTOR", "3"),
+            ("LSST_KAFKA_BROKER_ADDR", "broker:29092"),
+            ("LSST_SCHEMA_REGISTRY_URL", "http://registry:8081"),
+            ("EFD_INGEST_GRPC", "127.0.0.1:1"),
+            ("EFD_INGEST_HTTP", "127.0.0.1:2"),
+        ];
         let mut config = Config::default();
-        config.overlay(&Env::from_pairs(lsst)).unwrap();
-        assert_eq!((config.topic_subname(), config.replication_factor()), ("lab", 3));
-        let mut config =
-            Config { topic_subname: Some("file".into()), replication_factor: Some(2), ..Config::default() };
-        config.overlay(&Env::from_pairs(lsst)).unwrap();
-        assert_eq!((config.topic_subname(), config.replication_factor()), ("file", 2));
-        config.overlay(&Env::from_pairs([("EFD_TOPIC_SUBNAME", "env")])).unwrap();
-        assert_eq!(config.topic_subname(), "env");
+        config.overlay(&Env::from_pairs(variables)).unwrap();
+        assert_eq!((config.topic_subname.get(), config.replication_factor.get()), ("lab", 3));
+        assert_eq!(config.kafka.bootstrap_servers(), "broker:29092");
+        assert_eq!(config.registry.url(), "http://registry:8081");
+        assert_eq!((config.grpc.address.port(), config.http.address.port()), (1, 2));
     }
 
     #[test]
@@ -315,7 +292,7 @@ mod tests {
         valid.check().unwrap();
         let twice = Config { components: vec!["Test".into(), "Test".into()], ..valid.clone() };
         let none = Config { components: vec![], ..valid.clone() };
-        let subname = Config { topic_subname: Some("a.b".into()), ..valid.clone() };
+        let subname = Config { topic_subname: "a.b".into(), ..valid.clone() };
         let mut rate = valid.clone();
         rate.simulator.rate = Rate::Factor(f64::NAN);
         let cases = [
@@ -328,8 +305,5 @@ mod tests {
             let error = config.check().unwrap_err().to_string();
             assert!(error.contains(setting), "{error}");
         }
-        let bad_number =
-            Config::default().overlay(&Env::from_pairs([("LSST_KAFKA_REPLICATION_FACTOR", "x")]));
-        assert!(bad_number.unwrap_err().to_string().contains("LSST_KAFKA_REPLICATION_FACTOR"));
     }
 }

@@ -7,6 +7,7 @@ use efd_sal::{Field, FieldType, NullBranch, PrivateFields, Topic, Value};
 use efd_schema::{avro, wire};
 
 use crate::damage::Damage;
+use crate::misfit::Misfit;
 
 /// Why a sample cannot be encoded; each names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,26 +26,9 @@ pub enum EncodeError {
         /// How many values are left over.
         surplus: usize,
     },
-    /// The value is of another type than the field.
-    #[error("field {field} is {expected}, not {found}")]
-    WrongType {
-        /// Name.
-        field: String,
-        /// What the interface says.
-        expected: String,
-        /// What was given.
-        found: &'static str,
-    },
-    /// The array is longer or shorter than the interface says.
-    #[error("field {field} has {expected} elements, not {found}")]
-    WrongLength {
-        /// Name.
-        field: String,
-        /// What the interface says.
-        expected: usize,
-        /// What was given.
-        found: usize,
-    },
+    /// A value is not what its field holds.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
 }
 
 /// The fields of one topic in the order of its schema, and where the value of each comes from.
@@ -179,7 +163,7 @@ fn source(field: &Field) -> Source {
 }
 
 /// A value behind the number of its branch, where the field is a union; else the value alone.
-fn put_field(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Result<(), EncodeError> {
+fn put_field(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Result<(), Misfit> {
     let Some(null) = shape.null else {
         return put_value(out, field, shape, value);
     };
@@ -188,7 +172,7 @@ fn put_field(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Res
     if is_null { Ok(()) } else { put_value(out, field, shape, value) }
 }
 
-fn put_value(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Result<(), EncodeError> {
+fn put_value(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Result<(), Misfit> {
     let Shape { ty, count, .. } = shape;
     let is_array = count > 1;
     match (ty, is_array, value) {
@@ -216,7 +200,7 @@ fn put_value(out: &mut Vec<u8>, field: &str, shape: Shape, value: &Value) -> Res
         _ => {
             let expected =
                 if is_array { format!("an array of {}", ty.avro_name()) } else { ty.avro_name().to_owned() };
-            return Err(EncodeError::WrongType { field: field.to_owned(), expected, found: kind(value) });
+            return Err(Misfit::Type { field: field.to_owned(), expected, found: kind(value) });
         }
     }
     Ok(())
@@ -228,13 +212,9 @@ fn put_array<T: Copy>(
     count: usize,
     items: &[T],
     put: impl Fn(&mut Vec<u8>, T),
-) -> Result<(), EncodeError> {
+) -> Result<(), Misfit> {
     if items.len() != count {
-        return Err(EncodeError::WrongLength {
-            field: field.to_owned(),
-            expected: count,
-            found: items.len(),
-        });
+        return Err(Misfit::Length { field: field.to_owned(), expected: count, found: items.len() });
     }
     out.reserve(size_of_val(items) + 8);
     avro::put_array_start(out, count);

@@ -24,6 +24,7 @@ pub mod http;
 pub mod initialise;
 pub mod interfaces;
 pub mod metrics;
+pub mod misfit;
 pub mod producer;
 pub mod publisher;
 pub mod receipt;

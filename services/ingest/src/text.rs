@@ -135,7 +135,7 @@ fn parts(config: &Config, around: Surroundings, translator: translate::Translato
     let mut kafka = config.kafka.clone();
     kafka.options.entry("message_max_bytes".into()).or_insert(MAX_RECORD_BYTES.into());
     let producer = Producer::new(&kafka, CLIENT_ID, &config.producer.options())?;
-    let replication = config.replication_factor();
+    let replication = config.replication_factor.get();
     Ok(Parts {
         translator: Arc::new(translator),
         clock: around.clock,

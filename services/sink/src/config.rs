@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use efd_kafka::KafkaConfig;
-use efd_schema::RegistryConfig;
+use efd_schema::{RegistryConfig, TopicSubname};
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub struct Config {
     /// Kafka topics that the worker owns besides, by exact name.
     pub topics: Vec<String>,
     /// The `<subname>` of `lsst.<subname>.<Component>.<sal_name>`. Default `sal`, or `LSST_TOPIC_SUBNAME`.
-    pub topic_subname: Option<String>,
+    pub topic_subname: TopicSubname,
     /// Where Kafka is.
     pub kafka: KafkaConfig,
     /// Where the schema registry is.
@@ -120,11 +120,6 @@ pub struct DeadLetterConfig {
 }
 
 impl Config {
-    /// The `<subname>` in the names of topics.
-    pub fn topic_subname(&self) -> &str {
-        self.topic_subname.as_deref().unwrap_or("sal")
-    }
-
     /// The consumer group of a destination, by its place in the list.
     pub fn group(&self, destination: usize) -> String {
         let group = format!("{}-{}", self.group_prefix, self.worker);
@@ -137,7 +132,7 @@ impl Config {
     /// What the consumers subscribe to: an anchored expression for each component, and exact names. A name of a topic that ends in
     /// `.dlq` has five parts and fits no expression.
     pub fn subscription(&self) -> Vec<String> {
-        let subname = self.topic_subname();
+        let subname = self.topic_subname.get();
         let components =
             self.components.iter().map(|component| format!(r"^lsst\.{subname}\.{component}\.[^.]+$"));
         components.chain(self.topics.iter().cloned()).collect()
@@ -162,7 +157,7 @@ impl Default for Config {
             group_prefix: "efd-sink".into(),
             components: Vec::new(),
             topics: Vec::new(),
-            topic_subname: None,
+            topic_subname: TopicSubname::default(),
             kafka: KafkaConfig::default(),
             registry: RegistryConfig::default(),
             mapping: MappingConfig::default(),
@@ -221,10 +216,7 @@ impl Settings for Config {
     fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
         self.kafka.overlay(env)?;
         self.registry.overlay(env)?;
-        let subname = env.get("EFD_TOPIC_SUBNAME").map(str::to_owned);
-        self.topic_subname = subname
-            .or(self.topic_subname.take())
-            .or_else(|| env.get("LSST_TOPIC_SUBNAME").map(str::to_owned));
+        self.topic_subname.overlay(env);
         for (index, destination) in self.destinations.iter_mut().enumerate() {
             destination.overlay(env, index == 0)?;
         }
@@ -235,7 +227,6 @@ impl Settings for Config {
         let rules = [
             (is_name(&self.worker), "worker", "must be letters, digits, _ or -"),
             (is_name(&self.group_prefix), "group_prefix", "must be letters, digits, _ or -"),
-            (is_name(self.topic_subname()), "topic_subname", "must be letters, digits, _ or -"),
             (
                 !(self.components.is_empty() && self.topics.is_empty()),
                 "components",
@@ -276,6 +267,8 @@ impl Settings for Config {
                 return Err(ConfigError::invalid(setting, problem));
             }
         }
+        self.topic_subname.check()?;
+        self.registry.check()?;
         check_owned(&self.components, &self.topics)?;
         self.mapping.check("mapping")?;
         let mut names = HashSet::new();

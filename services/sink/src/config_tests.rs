@@ -20,7 +20,7 @@ fn components_are_anchored_expressions_and_topics_exact_names() {
     let config = Config {
         components: vec!["MTM1M3".into()],
         topics: vec!["lsst.sal.Test.scalars".into()],
-        topic_subname: Some("lab".into()),
+        topic_subname: "lab".into(),
         ..Config::default()
     };
     assert_eq!(config.subscription(), [r"^lsst\.lab\.MTM1M3\.[^.]+$", "lsst.sal.Test.scalars"]);
@@ -48,7 +48,7 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         (Config { components: vec!["MTM1M3.*".into()], ..valid() }, "components"),
         (Config { topics: vec!["^lsst".into()], ..valid() }, "topics"),
         (Config { topics: vec!["lsst.sal.Test.scalars.dlq".into()], ..valid() }, "topics"),
-        (Config { topic_subname: Some("a.b".into()), ..valid() }, "topic_subname"),
+        (Config { topic_subname: "a.b".into(), ..valid() }, "topic_subname"),
         (Config { destinations: vec![], ..valid() }, "destinations"),
         (Config { destinations: vec![DestinationConfig::default(); 2], ..valid() }, "destinations"),
         (destination(|d| d.version = 3), "destinations[0].version"),
@@ -64,15 +64,4 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         let error = config.check().unwrap_err().to_string();
         assert!(error.starts_with(&format!("{setting} ")), "{setting}: {error}");
     }
-}
-
-#[test]
-fn lsst_names_only_fill_in() {
-    let env = [("LSST_TOPIC_SUBNAME", "lab")];
-    let mut config = valid();
-    config.overlay(&Env::from_pairs(env)).unwrap();
-    assert_eq!(config.topic_subname(), "lab");
-    let mut config = Config { topic_subname: Some("file".into()), ..valid() };
-    config.overlay(&Env::from_pairs(env)).unwrap();
-    assert_eq!(config.topic_subname(), "file");
 }

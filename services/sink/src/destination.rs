@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use efd_service::{ConfigError, Env, Secret};
+use efd_service::{Access, ConfigError, Env, Secret};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -79,18 +79,8 @@ impl DestinationConfig {
         let own = format!("EFD_INFLUXDB_{}", self.name.to_ascii_uppercase().replace('-', "_"));
         let prefixes: &[&str] = if is_first { &["EFD_INFLUXDB", &own] } else { &[&own] };
         for prefix in prefixes {
-            if let Some(url) = env.get(&format!("{prefix}_URL")) {
-                url.clone_into(&mut self.url);
-            }
-            if let Some(username) = env.get(&format!("{prefix}_USERNAME")) {
-                self.username = Some(username.to_owned());
-            }
-            if let Some(password) = env.secret(&format!("{prefix}_PASSWORD"))? {
-                self.password = password;
-            }
-            if let Some(token) = env.secret(&format!("{prefix}_TOKEN"))? {
-                self.token = token;
-            }
+            let Self { url, username, password, token, .. } = &mut *self;
+            Access { url, username, password, token: Some(token) }.overlay(env, prefix)?;
         }
         Ok(())
     }

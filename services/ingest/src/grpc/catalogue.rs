@@ -6,7 +6,7 @@ use std::sync::Arc;
 use efd_proto::ingest::v1 as proto;
 use efd_sal::{Field, FieldType};
 
-use crate::grpc::refusal::{Refusal, hint, quoted};
+use crate::grpc::refusal::{Refusal, quoted};
 use crate::sample::SampleTopic;
 
 /// All topics; clones share them.
@@ -77,9 +77,9 @@ impl Catalogue {
                 names.filter_map(|name| name.rsplit_once('.').map(|(component, _)| component)).collect();
             components.sort_unstable();
             components.dedup();
-            hint(component, components)
+            efd_sal::hint(component, components)
         } else {
-            hint(name, siblings)
+            efd_sal::hint(name, siblings)
         };
         Refusal::UnknownTopic { topic: name.to_owned(), hint }
     }

@@ -6,7 +6,8 @@ use efd_proto::ingest::v1 as proto;
 use efd_proto::ingest::v1::value::Kind;
 use efd_sal::{Field, FieldType, NullBranch, Value};
 
-use crate::grpc::refusal::{Refusal, hint, quoted};
+use crate::grpc::refusal::{Refusal, quoted};
+use crate::misfit::Misfit;
 use crate::sample::SampleTopic;
 
 /// Private fields that the client gave.
@@ -53,7 +54,7 @@ pub fn convert(
         Some(unknown) => {
             let field = quoted(&unknown).to_owned();
             let names = topic.topic.fields.iter().map(|field| field.name.as_str());
-            let hint = hint(&field, names);
+            let hint = efd_sal::hint(&field, names);
             Err(Refusal::UnknownField { topic: topic.topic.measurement(), field, hint })
         }
     }
@@ -139,7 +140,7 @@ fn sized<T>(field: &Field, items: Vec<T>) -> Result<Vec<T>, Refusal> {
     if items.len() == field.count {
         return Ok(items);
     }
-    Err(Refusal::WrongLength { field: field.name.clone(), expected: field.count, found: items.len() })
+    Err(Misfit::Length { field: field.name.clone(), expected: field.count, found: items.len() }.into())
 }
 
 fn int(field: &Field, value: i64, place: Option<usize>) -> Result<i32, Refusal> {
@@ -196,7 +197,7 @@ fn wrong_type(field: &Field, found: &'static str) -> Refusal {
     };
     let expected =
         if is_array { format!("an array of {name} ({wanted})") } else { format!("{name} ({wanted})") };
-    Refusal::WrongType { field: field.name.clone(), expected, found }
+    Misfit::Type { field: field.name.clone(), expected, found }.into()
 }
 
 fn name_of(kind: &Kind) -> &'static str {

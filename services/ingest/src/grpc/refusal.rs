@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use crate::credentials::Denied;
 use crate::error::IngestError;
 use crate::metrics::RefuseReason;
+use crate::misfit::Misfit;
 use crate::receipt::Undeliverable;
 
 /// Longest piece of a sample that is repeated to the client; names of topics and fields are never longer.
@@ -44,26 +45,9 @@ pub enum Refusal {
         /// Near names, or nothing.
         hint: String,
     },
-    /// The value is of another kind than the field.
-    #[error("field {field} is {expected}, not {found}")]
-    WrongType {
-        /// Its name.
-        field: String,
-        /// What the interface says, and which value is meant for it.
-        expected: String,
-        /// What was given.
-        found: &'static str,
-    },
-    /// The array is longer or shorter than the interface says.
-    #[error("field {field} has {expected} elements, not {found}")]
-    WrongLength {
-        /// Its name.
-        field: String,
-        /// What the interface says.
-        expected: usize,
-        /// What was given.
-        found: usize,
-    },
+    /// A value is not what its field holds.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
     /// The field cannot hold the value.
     #[error("field {field} cannot be {value}: {reason}")]
     OutOfRange {
@@ -101,9 +85,7 @@ impl Refusal {
             Self::Denied(_) => Code::Unauthenticated,
             Self::Forbidden { .. } => Code::PermissionDenied,
             Self::UnknownTopic { .. } => Code::NotFound,
-            Self::UnknownField { .. } | Self::WrongType { .. } | Self::WrongLength { .. } => {
-                Code::InvalidArgument
-            }
+            Self::UnknownField { .. } | Self::Misfit(_) => Code::InvalidArgument,
             Self::OutOfRange { .. } => Code::OutOfRange,
             Self::WrongRevCode { .. } | Self::Undeliverable(_) => Code::FailedPrecondition,
         }
@@ -112,10 +94,8 @@ impl Refusal {
     /// The field it is about; empty for none.
     pub fn field(&self) -> &str {
         match self {
-            Self::UnknownField { field, .. }
-            | Self::WrongType { field, .. }
-            | Self::WrongLength { field, .. }
-            | Self::OutOfRange { field, .. } => field,
+            Self::UnknownField { field, .. } | Self::OutOfRange { field, .. } => field,
+            Self::Misfit(misfit) => misfit.field(),
             Self::WrongRevCode { .. } => "private_revCode",
             Self::Denied(_) | Self::Forbidden { .. } | Self::UnknownTopic { .. } | Self::Undeliverable(_) => {
                 ""
@@ -130,8 +110,8 @@ impl Refusal {
             Self::Forbidden { .. } => RefuseReason::Forbidden,
             Self::UnknownTopic { .. } => RefuseReason::UnknownTopic,
             Self::UnknownField { .. } => RefuseReason::UnknownField,
-            Self::WrongType { .. } => RefuseReason::WrongType,
-            Self::WrongLength { .. } => RefuseReason::WrongLength,
+            Self::Misfit(Misfit::Type { .. }) => RefuseReason::WrongType,
+            Self::Misfit(Misfit::Length { .. }) => RefuseReason::WrongLength,
             Self::OutOfRange { .. } => RefuseReason::OutOfRange,
             Self::WrongRevCode { .. } => RefuseReason::WrongRevCode,
             Self::Undeliverable(_) => return None,
@@ -181,10 +161,4 @@ impl From<CallError> for Status {
 /// What is repeated to the client of a text that it sent: results wait for it in memory, so they are bounded.
 pub fn quoted(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_QUOTED)).unwrap_or_default()
-}
-
-/// `; did you mean a, b?`, or nothing where no known name is near.
-pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let names = efd_sal::suggestions(name, known);
-    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) }
 }

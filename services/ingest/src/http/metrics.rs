@@ -28,7 +28,7 @@ impl HttpMetrics {
             .u64_counter("efd_ingest_http_requests")
             .with_description("Requests answered by the HTTP source")
             .build();
-        let namespace = format!("lsst.{}.", config.topic_subname());
+        let namespace = format!("lsst.{}.", config.topic_subname.get());
         Self { requests, records, namespace, components: config.components.clone() }
     }
 

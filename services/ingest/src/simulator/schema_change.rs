@@ -65,7 +65,7 @@ impl SchemaChange {
         stop: &Stop,
     ) -> Result<Option<Vec<Arc<SampleTopic>>>, SimulatorError> {
         let wait = Wait { retry: self.config.retry, stop, server: self.registry.url() };
-        let subname = self.config.topic_subname();
+        let subname = self.config.topic_subname.get();
         let mut changed = Vec::new();
         for topic in choose(topics, self.topics, self.seed) {
             let mut further = topic.topic.clone();

@@ -35,7 +35,7 @@ pub async fn translator(
     let admin = Admin::new(&config.kafka, ctx.name)?;
     let registry = RegistryClient::new(&config.registry)?;
     let specs: Vec<TopicSpec> =
-        topics.iter().map(|(_, topic)| spec(topic, config.replication_factor())).collect();
+        topics.iter().map(|(_, topic)| spec(topic, config.replication_factor.get())).collect();
 
     let mut wait = Wait { retry: config.retry, stop: &ctx.stop, server: config.kafka.bootstrap_servers() };
     let create = || async { admin.create_topics(&specs).await.map_err(InitialiseError::Topics) }.boxed();
