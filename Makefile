@@ -3,12 +3,13 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/efd
 KAFKA := $(CACHE)/kafka-4.3.1
 INFLUXD2 := $(CACHE)/influxdb2-2.8.0/influxd
 GO := $(CACHE)/go
+HELM := $(CACHE)/helm-4.3.1
 INFLUXDB ?= 1
 export PATH := $(PATH):$(GO)/bin
 export EFD_KAFKA_JARS := $(KAFKA)
 export EFD_INFLUXD2 ?= $(INFLUXD2)
 
-.PHONY: help demo test unit check deny bench servers influxdb2 clean
+.PHONY: help demo test unit check deny chart bench servers influxdb2 clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +21,7 @@ demo: servers $(if $(filter 2,$(INFLUXDB)),influxdb2) ## Run a whole EFD here; D
 test: servers influxdb2 check ## All tests, on real Kafka and on InfluxDB 1.x and 2.x
 	cargo build --locked --workspace
 	cargo test --locked --workspace
+	tests/chart/run $(HELM)
 
 unit: ## Tests that need no server
 	cargo test --locked --workspace --exclude efd-tests
@@ -32,6 +34,9 @@ check: ## Format, lints, sizes, and the paths that the documents name
 deny: ## Licences and sources of the dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
+
+chart: ## The chart and the scripts for k3s, without a cluster
+	tests/chart/run $(HELM)
 
 bench: servers ## How fast it is here, one table
 	cargo run --locked --release -p efd-benches
