@@ -15,6 +15,9 @@ PROGRAMS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "
 # What OpenTelemetry adds to the name of an instrument, by its unit and kind.
 SUFFIX = re.compile(r"(_seconds|_bytes)?(_total|_bucket|_sum|_count)?$")
 
+# Variables in the Secrets that the values files name.
+SECRETS = {"efd-ingest-tokens": ["EFD_INGEST_TOKEN_SCRIPTS"], "efd-m1m3": []}
+
 
 def configs(manifests):
     """(ConfigMap, settings) of every service."""
@@ -75,11 +78,13 @@ class Settings(unittest.TestCase):
                     config = next(it["configMap"]["name"] for it in spec["volumes"] if it["name"] == "config")
                     file.write(named(rendered(path), "ConfigMap", config)["data"]["config.yaml"])
                     file.flush()
-                    self.assertEqual(self.refusal(program, file.name, spec["containers"][0]["env"]), "")
+                    self.assertEqual(self.refusal(program, file.name, spec["containers"][0]), "")
 
-    def refusal(self, program, file, variables):
+    def refusal(self, program, file, container):
         """What a service says of its settings; a made-up value stands for each secret."""
-        env = {it["name"]: it.get("value", "a-secret") for it in variables}
+        env = {it["name"]: it.get("value", "a-secret") for it in container["env"]}
+        for source in container.get("envFrom", []):
+            env.update(dict.fromkeys(SECRETS[source["secretRef"]["name"]], "a-secret"))
         command = [PROGRAMS / program, "--config", file, "--print-config"]
         done = subprocess.run(command, capture_output=True, text=True, env=env)
         self.assertNotIn("a-secret", re.sub(r"username: .*", "", done.stdout), "a secret is printed")
