@@ -5,11 +5,12 @@ INFLUXD2 := $(CACHE)/influxdb2-2.8.0/influxd
 GO := $(CACHE)/go
 HELM := $(CACHE)/helm-4.3.1
 INFLUXDB ?= 1
+VERSION ?= $(shell sed -n 's/^appVersion: //p' helm/efd/Chart.yaml)
 export PATH := $(PATH):$(GO)/bin
 export EFD_KAFKA_JARS := $(KAFKA)
 export EFD_INFLUXD2 ?= $(INFLUXD2)
 
-.PHONY: help demo test unit check deny chart bench servers influxdb2 clean
+.PHONY: help demo test unit check deny chart images bench servers influxdb2 clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,8 +36,11 @@ deny: ## Licences and sources of the dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny --locked check licenses bans sources
 
-chart: ## The chart and the scripts for k3s, without a cluster
+chart: servers ## The chart and the scripts for k3s, without a cluster
 	tests/chart/run $(HELM)
+
+images: servers ## Build the images of all services; VERSION is their tag
+	docker/build-images $(VERSION) $(KAFKA)
 
 bench: servers ## How fast it is here, one table
 	cargo run --locked --release -p efd-benches

@@ -160,6 +160,11 @@ class Manifests(unittest.TestCase):
 
 
 class Examples(unittest.TestCase):
+    def test_the_chart_has_the_version_of_the_programs(self):
+        version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        self.assertEqual((chart["version"], chart["appVersion"]), (version, version))
+
     def test_the_summit_stores_each_component_once(self):
         manifests = rendered(ROOT / "helm/sites/summit.yaml")
         workers = [it for it in of_kind(manifests, "Deployment") if "-sink-" in it["metadata"]["name"]]

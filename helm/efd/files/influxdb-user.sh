@@ -3,8 +3,7 @@
 set -euo pipefail
 # shellcheck source=http.sh
 source "$(dirname "$0")/http.sh"
-[ "${INFLUXDB_USERNAME:-}" ] && [ "${INFLUXDB_PASSWORD:-}" ] || { echo "the Secret needs username and password" >&2; exit 1; }
-username=$INFLUXDB_USERNAME password=$INFLUXDB_PASSWORD port=${1:-8086}
+username=${INFLUXDB_USERNAME:?is not in the Secret} password=${INFLUXDB_PASSWORD:?is not in the Secret} port=${1:-8086}
 conf=$(dirname "$0")/influxdb.conf
 unset INFLUXDB_USERNAME INFLUXDB_PASSWORD
 
