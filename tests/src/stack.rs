@@ -156,6 +156,23 @@ impl Stack {
         Ok(self.sink.insert(self.start("sink", &settings, self.sink_admin)?))
     }
 
+    /// Starts one more replica of the sink worker, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn another_sink(&self) -> anyhow::Result<Service> {
+        let admin = free_port()?;
+        let mut settings = self.sink_settings();
+        merge(&mut settings, &json!({"service": {"admin": local(admin)}}));
+        let folder = self.folder().join(format!("replica-{admin}"));
+        let environment = self.environment();
+        let pairs: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut replica = Service::start("sink", &folder, &settings.to_string(), admin, &pairs)?;
+        replica.ready().await?;
+        Ok(replica)
+    }
+
     /// Starts ingest; it is ready once topics and schemas are there.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! below it was accepted or dead-lettered. After a revocation the partition's offsets are forgotten: its new owner
 //! reads again from the last commit, and writing a record twice changes nothing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A partition of a topic.
@@ -60,9 +60,16 @@ impl OffsetLedger {
 
     /// Forgets the offsets of partitions that this consumer no longer owns.
     pub fn revoke(&mut self, partitions: &[TopicPartition]) {
+        let revoked: HashSet<&TopicPartition> = partitions.iter().collect();
         for batch in &mut self.batches {
-            batch.next.retain(|(partition, _)| !partitions.contains(partition));
+            batch.next.retain(|(partition, _)| !revoked.contains(partition));
         }
+    }
+
+    /// Whether one of these partitions has records in a batch that is not committable yet.
+    pub fn holds(&self, partitions: &[TopicPartition]) -> bool {
+        let asked: HashSet<&TopicPartition> = partitions.iter().collect();
+        self.batches.iter().any(|batch| batch.next.iter().any(|(partition, _)| asked.contains(partition)))
     }
 
     /// Batches opened and not yet committable.
@@ -104,6 +111,18 @@ mod tests {
         let batch = ledger.open(vec![at("a", 0, 10), at("b", 0, 7)]);
         ledger.revoke(&[TopicPartition { topic: "a".into(), partition: 0 }]);
         assert_eq!(ledger.close(batch), vec![at("b", 0, 7)]);
+    }
+
+    #[test]
+    fn a_partition_is_held_until_every_batch_before_its_last_one_is_closed() {
+        let mut ledger = OffsetLedger::default();
+        let (a, b) = (at("a", 0, 1).0, at("b", 0, 1).0);
+        let first = ledger.open(vec![at("b", 0, 3)]);
+        let second = ledger.open(vec![at("a", 0, 10)]);
+        ledger.close(second);
+        assert!(ledger.holds(std::slice::from_ref(&a)) && ledger.holds(std::slice::from_ref(&b)));
+        ledger.close(first);
+        assert!(!ledger.holds(&[a, b]));
     }
 
     #[test]

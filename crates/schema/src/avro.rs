@@ -107,6 +107,15 @@ impl<'a> Reader<'a> {
     /// When the bytes end or more than 64 bits come.
     #[inline]
     pub fn long(&mut self) -> Result<i64, AvroError> {
+        // Most integers of a telescope are states and counts between -64 and 63.
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.long_of_many()
+    }
+
+    fn long_of_many(&mut self) -> Result<i64, AvroError> {
         let mut value = 0_u64;
         for (place, byte) in self.rest.iter().take(10).enumerate() {
             // The tenth byte has room for one bit.

@@ -5,10 +5,13 @@
 
 pub mod avro;
 mod record;
+mod references;
 mod registry;
 mod subname;
 pub mod wire;
 
 pub use record::{Field, RecordSchema, SchemaError, Type};
+pub use references::RegisteredSchema;
 pub use registry::{RegistryClient, RegistryConfig, RegistryError, RegistryErrorKind, SubjectVersion};
 pub use subname::TopicSubname;
+pub use wire::SchemaRef;

@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
+use crate::references::RegisteredSchema;
+use crate::wire::SchemaRef;
+
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
 /// Where the registry is.
@@ -167,9 +170,11 @@ pub struct RegistryClient {
 struct Shared {
     http: Client,
     config: RegistryConfig,
-    /// One cell per id ever asked for; bounded by the schemas of the registry, since unknown ids are taken out again.
-    by_id: Mutex<HashMap<u32, Arc<OnceCell<Arc<str>>>>>,
+    /// One cell for each schema ever asked for; bounded by the schemas of the registry, since unknown ones are taken out again.
+    schemas: Mutex<Schemas>,
 }
+
+type Schemas = HashMap<SchemaRef, Arc<OnceCell<Arc<RegisteredSchema>>>>;
 
 #[derive(Serialize)]
 struct SchemaBody<'a> {
@@ -179,11 +184,6 @@ struct SchemaBody<'a> {
 #[derive(Deserialize)]
 struct IdAnswer {
     id: u32,
-}
-
-#[derive(Deserialize)]
-struct SchemaAnswer {
-    schema: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -201,7 +201,7 @@ impl RegistryClient {
     pub fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
         let http = Client::new(config.ca_file.as_deref())
             .map_err(|error| RegistryError::Settings(error.to_string()))?;
-        let shared = Shared { http, config: config.clone(), by_id: Mutex::default() };
+        let shared = Shared { http, config: config.clone(), schemas: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -242,18 +242,25 @@ impl RegistryClient {
     /// # Errors
     /// See [`RegistryError`]; an id the registry does not know is of kind `NotFound`. Errors are not cached.
     pub async fn schema_by_id(&self, id: u32) -> Result<Arc<str>, RegistryError> {
-        let cell = self.by_id().entry(id).or_default().clone();
-        let fetched = cell
-            .get_or_try_init(|| async {
-                let answer: SchemaAnswer =
-                    self.call(Method::GET, &format!("/schemas/ids/{id}"), None).await?;
-                Ok(Arc::from(answer.schema))
-            })
-            .await;
+        Ok(self.schema(SchemaRef::Id(id)).await?.text.clone())
+    }
+
+    /// A schema and those it names types of; cached until [`RegistryClient::forget`], concurrent calls share one request.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; one that the registry does not know is of kind `NotFound`. Errors are not cached.
+    pub async fn schema(&self, schema: SchemaRef) -> Result<Arc<RegisteredSchema>, RegistryError> {
+        let cell = self.schemas().entry(schema).or_default().clone();
+        let fetched = cell.get_or_try_init(|| async { self.fetch(schema).await.map(Arc::new) }).await;
         if fetched.is_err() {
-            self.by_id().remove(&id);
+            self.schemas().remove(&schema);
         }
         fetched.cloned()
+    }
+
+    /// Takes a schema out of the cache, for whoever has made of it what it needs: texts are large.
+    pub fn forget(&self, schema: SchemaRef) {
+        self.schemas().remove(&schema);
     }
 
     /// The latest version of a subject.
@@ -272,11 +279,11 @@ impl RegistryClient {
         self.call(Method::GET, "/subjects", None).await
     }
 
-    fn by_id(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Arc<OnceCell<Arc<str>>>>> {
-        self.shared.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    fn schemas(&self) -> std::sync::MutexGuard<'_, Schemas> {
+        self.shared.schemas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn call<T: DeserializeOwned>(
+    pub(crate) async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -336,50 +343,10 @@ impl RegistryClient {
     }
 }
 
-fn encoded(subject: &str) -> impl std::fmt::Display + '_ {
+pub(crate) fn encoded(subject: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(subject, NON_ALPHANUMERIC)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(status: u16, code: u32) -> RegistryError {
-        RegistryError::Answer {
-            url: String::new(),
-            what: String::new(),
-            status,
-            code,
-            message: String::new(),
-        }
-    }
-
-    #[test]
-    fn only_a_registry_that_says_so_has_not_found_it() {
-        let table = [
-            (404, 40403, RegistryErrorKind::NotFound),
-            (404, 40401, RegistryErrorKind::NotFound),
-            // A proxy's page, or a wrong path: says nothing about the schema.
-            (404, 0, RegistryErrorKind::Transient),
-            (409, 409, RegistryErrorKind::Refused),
-            (422, 42201, RegistryErrorKind::Refused),
-            (401, 0, RegistryErrorKind::Transient),
-            (500, 50001, RegistryErrorKind::Transient),
-            (503, 0, RegistryErrorKind::Transient),
-        ];
-        for (status, code, kind) in table {
-            assert_eq!(answer(status, code).kind(), kind, "{status} {code}");
-        }
-    }
-
-    #[test]
-    fn the_environment_gives_address_and_password() {
-        let mut config = RegistryConfig::default();
-        config.overlay(&Env::from_pairs([("LSST_SCHEMA_REGISTRY_URL", "http://r:8081/")])).unwrap();
-        assert_eq!(config.url(), "http://r:8081");
-        config
-            .overlay(&Env::from_pairs([("EFD_REGISTRY_URL", "http://s"), ("EFD_REGISTRY_PASSWORD", "pw")]))
-            .unwrap();
-        assert_eq!((config.url(), config.password.expose()), ("http://s", "pw"));
-    }
-}
+#[path = "registry_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use efd_kafka::TopicPartition;
+use efd_schema::SchemaRef;
 
 use crate::error::{Cause, Reason};
 use crate::metrics::ComponentId;
@@ -46,7 +47,7 @@ pub struct Entry {
     record: Packed,
     place: usize,
     /// Schema of the record.
-    pub schema_id: u32,
+    pub schema_id: SchemaRef,
     /// Whom its point is counted for.
     pub component: ComponentId,
     /// Fields of the point.
@@ -70,7 +71,7 @@ pub struct DeadEntry {
     record: Packed,
     place: usize,
     /// Schema of the record, where its bytes tell.
-    pub schema_id: Option<u32>,
+    pub schema_id: Option<SchemaRef>,
     /// Why.
     pub cause: Cause,
 }
@@ -153,7 +154,13 @@ impl Batch {
     }
 
     /// Takes a record that can never become a point.
-    pub fn dead(&mut self, source: Source<'_>, record: &Record<'_>, schema_id: Option<u32>, cause: Cause) {
+    pub fn dead(
+        &mut self,
+        source: Source<'_>,
+        record: &Record<'_>,
+        schema_id: Option<SchemaRef>,
+        cause: Cause,
+    ) {
         let place = self.touch(source, record.offset);
         let packed = pack(record, &mut self.packed);
         self.dead.push(DeadEntry { record: packed, place, schema_id, cause });

@@ -38,7 +38,7 @@ fn a_batch_knows_how_far_it_reaches_in_each_partition() {
     assert_eq!((batch.entries().len(), batch.dead_entries().len(), batch.tombstones()), (1, 1, 1));
     assert_eq!(batch.consumed(), [3]);
     let dead = &batch.dead_entries()[0];
-    assert_eq!((dead.cause.reason, dead.schema_id), (Reason::Time, Some(9)));
+    assert_eq!((dead.cause.reason, dead.schema_id), (Reason::Time, Some(9.into())));
     let (partition, record) = batch.dead_record(dead).unwrap();
     assert_eq!((partition, record.offset, record.key), (&a, 11, Some(&b"key"[..])));
 }

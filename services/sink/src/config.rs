@@ -11,8 +11,10 @@ use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Limits;
+use crate::bounds::{BatchConfig, DeadLetterConfig, ReadAheadConfig, RetryConfig};
 use crate::destination::DestinationConfig;
 use crate::mapping::MappingConfig;
+use crate::selection;
 
 /// Settings of the service, one YAML file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,8 +28,10 @@ pub struct Config {
     pub group_prefix: String,
     /// SAL components whose topics the worker owns, by exact name; topics that appear later are found.
     pub components: Vec<String>,
-    /// Kafka topics that the worker owns besides, by exact name.
+    /// Kafka topics that the worker owns besides: exact names, or regular expressions from `^` to `$`.
     pub topics: Vec<String>,
+    /// Topics that it does not own nevertheless, named likewise: so a component can be split over workers.
+    pub exclude: Vec<String>,
     /// The `<subname>` of `lsst.<subname>.<Component>.<sal_name>`. Default `sal`, or `LSST_TOPIC_SUBNAME`.
     pub topic_subname: TopicSubname,
     /// Where Kafka is.
@@ -64,59 +68,32 @@ pub struct Config {
     /// (librdkafka `session.timeout.ms`; brokers allow 6 s to 30 min). Default 10 s.
     #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
+    /// How often the lag is looked at, which costs milliseconds with thousands of topics; 0 never. Default 15 s.
+    #[serde(with = "humantime_serde")]
+    pub lag_interval: Duration,
+    /// How the replicas share partitions. Default `classic`.
+    pub group_protocol: GroupProtocol,
+    /// Name of this replica in its group, different for each: its partitions wait for it over a restart that is shorter than
+    /// `session_timeout`. None means that a replica which stops gives its partitions away at once. Also `EFD_GROUP_INSTANCE_ID`.
+    pub group_instance_id: Option<String>,
+    /// When partitions are taken away, for so long what is on its way to the destination is waited for and committed, so that the new
+    /// owner does not write it again. Default 5 s.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
     /// What librdkafka may read ahead of the batches.
     pub read_ahead: ReadAheadConfig,
     /// How dead-letter topics are made.
     pub dead_letters: DeadLetterConfig,
 }
 
-/// A batch is handed on at the first of these limits.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BatchConfig {
-    /// Records. Default 5000.
-    pub points: usize,
-    /// Fields of all points. Default 250,000.
-    pub values: usize,
-    /// Bytes of line protocol. Default 4 MiB.
-    pub bytes: ByteSize,
-    /// Time since its first record. Default 20 ms.
-    #[serde(with = "humantime_serde")]
-    pub age: Duration,
-}
-
-/// Bounds on what librdkafka has read and the sink has not taken yet. Each such record costs about 500 bytes besides its own.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReadAheadConfig {
-    /// Records at which no more are fetched (`queued.min.messages`). Default 20,000.
-    pub records: u32,
-    /// Bytes of records (`queued.max.messages.kbytes`). Default 16 MiB.
-    pub bytes: ByteSize,
-    /// Bytes of one fetch, compressed as they are in Kafka (`fetch.max.bytes`); a larger record comes nevertheless. Default 1 MiB.
-    pub fetch_bytes: ByteSize,
-}
-
-/// Back-off between tries, which go on for ever: doubling from `min` to `max`, with jitter.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetryConfig {
-    /// Shortest wait. Default 100 ms.
-    #[serde(with = "humantime_serde")]
-    pub min: Duration,
-    /// Longest wait. Default 5 s.
-    #[serde(with = "humantime_serde")]
-    pub max: Duration,
-}
-
-/// Topics `<topic>.dlq` are created when their first record comes.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeadLetterConfig {
-    /// Replicas of each; -1 leaves it to the broker. Default -1.
-    pub replication_factor: i32,
-    /// Largest record that can be dead-lettered (`message.max.bytes` of the producer). Default 64 MiB.
-    pub max_record_bytes: ByteSize,
+/// How the members of a group agree who reads what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupProtocol {
+    /// One of the members decides, cooperatively: only partitions that move stop.
+    Classic,
+    /// The broker decides (KIP-848, Kafka 4); session and heartbeat are the broker's settings then.
+    Consumer,
 }
 
 impl Config {
@@ -129,13 +106,15 @@ impl Config {
         }
     }
 
-    /// What the consumers subscribe to: an anchored expression for each component, and exact names. A name of a topic that ends in
-    /// `.dlq` has five parts and fits no expression.
-    pub fn subscription(&self) -> Vec<String> {
-        let subname = self.topic_subname.get();
-        let components =
-            self.components.iter().map(|component| format!(r"^lsst\.{subname}\.{component}\.[^.]+$"));
-        components.chain(self.topics.iter().cloned()).collect()
+    fn check_destinations(&self) -> Result<(), ConfigError> {
+        let mut names = HashSet::new();
+        for (index, destination) in self.destinations.iter().enumerate() {
+            destination.check(&format!("destinations[{index}]"))?;
+            if !names.insert(&destination.name) {
+                return Err(ConfigError::invalid("destinations", format!("has {} twice", destination.name)));
+            }
+        }
+        Ok(())
     }
 
     /// Limits of a batch.
@@ -157,6 +136,7 @@ impl Default for Config {
             group_prefix: "efd-sink".into(),
             components: Vec::new(),
             topics: Vec::new(),
+            exclude: Vec::new(),
             topic_subname: TopicSubname::default(),
             kafka: KafkaConfig::default(),
             registry: RegistryConfig::default(),
@@ -172,33 +152,13 @@ impl Default for Config {
             commit_interval: Duration::from_millis(500),
             metadata_refresh: Duration::from_secs(5),
             session_timeout: Duration::from_secs(10),
+            lag_interval: Duration::from_secs(15),
+            group_protocol: GroupProtocol::Classic,
+            group_instance_id: None,
+            drain_timeout: Duration::from_secs(5),
             read_ahead: ReadAheadConfig::default(),
             dead_letters: DeadLetterConfig::default(),
         }
-    }
-}
-
-impl Default for BatchConfig {
-    fn default() -> Self {
-        Self { points: 5000, values: 250_000, bytes: ByteSize::mib(4), age: Duration::from_millis(20) }
-    }
-}
-
-impl Default for ReadAheadConfig {
-    fn default() -> Self {
-        Self { records: 20_000, bytes: ByteSize::mib(16), fetch_bytes: ByteSize::mib(1) }
-    }
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self { min: Duration::from_millis(100), max: Duration::from_secs(5) }
-    }
-}
-
-impl Default for DeadLetterConfig {
-    fn default() -> Self {
-        Self { replication_factor: -1, max_record_bytes: ByteSize::mib(64) }
     }
 }
 
@@ -217,6 +177,9 @@ impl Settings for Config {
         self.kafka.overlay(env)?;
         self.registry.overlay(env)?;
         self.topic_subname.overlay(env);
+        if let Some(id) = env.get("EFD_GROUP_INSTANCE_ID") {
+            self.group_instance_id = Some(id.to_owned());
+        }
         for (index, destination) in self.destinations.iter_mut().enumerate() {
             destination.overlay(env, index == 0)?;
         }
@@ -259,6 +222,12 @@ impl Settings for Config {
             (!self.commit_interval.is_zero(), "commit_interval", "must be longer than 0"),
             (self.metadata_refresh.as_millis() > 0, "metadata_refresh", "must be at least 1ms"),
             (self.session_timeout >= Duration::from_secs(1), "session_timeout", "must be at least 1s"),
+            (
+                self.group_instance_id.as_deref().is_none_or(is_name),
+                "group_instance_id",
+                "must be letters, digits, _ or -",
+            ),
+            (self.drain_timeout < MAX_DRAIN, "drain_timeout", "must be less than 4min"),
             (!self.retry.min.is_zero(), "retry.min", "must be longer than 0"),
             (self.retry.max >= self.retry.min, "retry.max", "must not be less than retry.min"),
         ];
@@ -269,43 +238,17 @@ impl Settings for Config {
         }
         self.topic_subname.check()?;
         self.registry.check()?;
-        check_owned(&self.components, &self.topics)?;
+        selection::check(self)?;
         self.mapping.check("mapping")?;
-        let mut names = HashSet::new();
-        for (index, destination) in self.destinations.iter().enumerate() {
-            destination.check(&format!("destinations[{index}]"))?;
-            if !names.insert(&destination.name) {
-                return Err(ConfigError::invalid("destinations", format!("has {} twice", destination.name)));
-            }
-        }
-        Ok(())
+        self.check_destinations()
     }
 }
 
 const SIZES: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::gib(1);
+/// A poll that is later than 5 min costs the consumer its place in the group.
+const MAX_DRAIN: Duration = Duration::from_secs(240);
 /// What librdkafka takes.
 const READ_AHEAD: RangeInclusive<u32> = 1..=10_000_000;
-
-fn check_owned(components: &[String], topics: &[String]) -> Result<(), ConfigError> {
-    for component in components {
-        if !component.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || component.is_empty() {
-            let problem = format!("has {component:?}, which is not the name of a SAL component");
-            return Err(ConfigError::invalid("components", problem));
-        }
-    }
-    for topic in topics {
-        let is_topic = is_name(&topic.replace('.', "-")) && !topic.starts_with('.') && topic.len() <= 249;
-        if !is_topic {
-            let problem = format!("has {topic:?}, which is not the name of a Kafka topic");
-            return Err(ConfigError::invalid("topics", problem));
-        }
-        if topic.ends_with(".dlq") {
-            let problem = format!("has {topic}: dead letters are not stored, redrive them into their topic");
-            return Err(ConfigError::invalid("topics", problem));
-        }
-    }
-    Ok(())
-}
 
 /// Whether the text can be part of a group, a topic and a label.
 pub(crate) fn is_name(text: &str) -> bool {

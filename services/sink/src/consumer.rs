@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use efd_kafka::{ErrorKind, PollHandler, TopicPartition, error_kind, is_refusal};
-use efd_schema::wire;
+use efd_schema::SchemaRef;
+use efd_schema::wire::{self, WireError};
 use efd_service::Stop;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -19,13 +20,14 @@ use rdkafka::{Timestamp, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, Source};
+use crate::commits::Commits;
 use crate::error::Cause;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Slot};
 use crate::rebalance::Rebalances;
 use crate::record::Record;
 use crate::schemas::{Lookup, Schemas};
-use crate::writer::{Commits, Filled};
+use crate::writer::Filled;
 
 /// Wait for a free batch before partitions are paused: a pause throws away what librdkafka has read ahead.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -54,11 +56,11 @@ pub struct Consumer {
     buffers: Buffers,
     schemas: Schemas,
     /// Schema ids that became known.
-    finished: Receiver<u32>,
+    finished: Receiver<SchemaRef>,
     /// Slots with held records.
     held: BTreeSet<usize>,
     /// Which of them wait for which schema id.
-    waiting: HashMap<u32, Vec<usize>>,
+    waiting: HashMap<SchemaRef, Vec<usize>>,
     /// Whether all partitions are paused for want of a free batch.
     is_paused: bool,
     /// Whether the poll before this tick gave a record.
@@ -170,14 +172,14 @@ impl Consumer {
     }
 
     /// Puts a record into the batch; returns the id of its schema when that is not known yet.
-    fn take(&mut self, slot: usize, record: &Record<'_>) -> Option<u32> {
+    fn take(&mut self, slot: usize, record: &Record<'_>) -> Option<SchemaRef> {
         let Slot { partition, component, known, .. } = self.partitions.get_mut(slot)?;
         let source = Source { slot, partition, component: *component };
         let Some(payload) = record.payload else {
             self.batch.tombstone(source, record.offset);
             return None;
         };
-        let (id, body) = match wire::split(payload) {
+        let (id, body) = match schema_of(record, payload) {
             Ok(parts) => parts,
             Err(error) => {
                 self.batch.dead(source, record, None, Cause::from(&error));
@@ -205,7 +207,7 @@ impl Consumer {
         &mut self,
         consumer: &BaseConsumer<Rebalances>,
         index: usize,
-        (record, missing): (&Record<'_>, Option<u32>),
+        (record, missing): (&Record<'_>, Option<SchemaRef>),
     ) {
         let Some(slot) = self.partitions.get_mut(index) else { return };
         slot.hold(record);
@@ -346,6 +348,14 @@ impl Consumer {
         let paused =
             if self.is_paused { consumer.assignment().map_or(0, |all| all.count()) } else { self.held.len() };
         self.metrics.paused_partitions(&self.destination, paused);
+    }
+}
+
+/// What names the schema, and the Avro body.
+fn schema_of<'a>(record: &Record<'_>, payload: &'a [u8]) -> Result<(SchemaRef, &'a [u8]), WireError> {
+    match record.headers.iter().find(|(name, _)| *name == wire::VALUE_SCHEMA_HEADER) {
+        Some((_, value)) => Ok((wire::header(value.unwrap_or_default())?, payload)),
+        None => wire::split(payload).map(|(id, body)| (id.into(), body)),
     }
 }
 

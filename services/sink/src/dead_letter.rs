@@ -10,6 +10,7 @@ use efd_kafka::{
     Admin, AdminError, KafkaConfig, OutRecord, Producer, ProducerOptions, TopicPartition, TopicSpec,
     dead_letter_header, dead_letter_topic,
 };
+use efd_schema::SchemaRef;
 use efd_service::Backoff;
 use rdkafka::message::{Header, OwnedHeaders};
 use tokio::sync::Mutex;
@@ -29,7 +30,7 @@ pub struct Letter<'a> {
     /// The record.
     pub record: Record<'a>,
     /// Its schema, where its bytes tell.
-    pub schema_id: Option<u32>,
+    pub schema_id: Option<SchemaRef>,
     /// Why.
     pub cause: &'a Cause,
 }

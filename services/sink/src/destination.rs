@@ -37,11 +37,25 @@ pub struct DestinationConfig {
     pub token: Secret,
     /// Whether a missing database or bucket is created. Default true.
     pub create: bool,
+    /// Whether requests are compressed. Default `auto`.
+    pub compression: Compression,
     /// Bound on one request. Default 15 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
     /// File with the certificate authority of the server, when its own is not a public one.
     pub ca_file: Option<PathBuf>,
+}
+
+/// Whether requests are compressed (gzip).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// Unless the destination is on this machine.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 impl Default for DestinationConfig {
@@ -58,6 +72,7 @@ impl Default for DestinationConfig {
             bucket: "efd/autogen".into(),
             token: Secret::default(),
             create: true,
+            compression: Compression::Auto,
             timeout: Duration::from_secs(15),
             ca_file: None,
         }
@@ -68,6 +83,15 @@ impl DestinationConfig {
     /// The address, without a slash at its end.
     pub fn url(&self) -> &str {
         self.url.trim_end_matches('/')
+    }
+
+    /// Whether requests are compressed.
+    pub(crate) fn compresses(&self) -> bool {
+        match self.compression {
+            Compression::Auto => !is_loopback(self.url()),
+            Compression::On => true,
+            Compression::Off => false,
+        }
     }
 
     /// Lets the environment override the file: `EFD_INFLUXDB_URL`, `_USERNAME`, `_PASSWORD` and `_TOKEN` for the first destination,
@@ -124,6 +148,12 @@ fn is_url(text: &str) -> bool {
         && uri.path() == "/"
 }
 
+fn is_loopback(url: &str) -> bool {
+    let uri = url.parse::<Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 fn header_safe(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
@@ -150,6 +180,20 @@ mod tests {
             "http://u:p@a",
         ] {
             assert!(!is_url(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_goes_over_a_network_is_compressed() {
+        for (url, compresses) in [
+            ("http://localhost:8086", false),
+            ("http://127.0.0.1:8086", false),
+            ("http://[::1]:8086", false),
+            ("http://influxdb:8086", true),
+            ("https://10.0.0.1", true),
+        ] {
+            let config = DestinationConfig { url: url.into(), ..DestinationConfig::default() };
+            assert_eq!(config.compresses(), compresses, "{url}");
         }
     }
 

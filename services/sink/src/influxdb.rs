@@ -14,6 +14,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::destination::DestinationConfig;
+use crate::gzip::{self, Body};
 
 /// Characters of an answer that are kept as a reason: so many of its beginning, so many of its end.
 const REASON: (usize, usize) = (200, 400);
@@ -82,6 +83,7 @@ pub struct InfluxDb {
     http: Client,
     config: DestinationConfig,
     write_uri: Uri,
+    compresses: bool,
     authorization: Option<HeaderValue>,
 }
 
@@ -110,7 +112,8 @@ impl InfluxDb {
             (2, _) if !config.token.is_empty() => Some(token_authorization(config.token.expose())?),
             _ => None,
         };
-        Ok(Self { http, config: config.clone(), write_uri, authorization })
+        let compresses = config.compresses();
+        Ok(Self { http, config: config.clone(), write_uri, compresses, authorization })
     }
 
     /// Whether a missing database or bucket is created.
@@ -118,9 +121,21 @@ impl InfluxDb {
         self.config.create
     }
 
+    /// Lines as they are sent, to be written as often as needed.
+    pub async fn body(&self, lines: Bytes) -> Body {
+        if self.compresses { gzip::compressed(lines).await } else { Body::plain(lines) }
+    }
+
     /// Writes lines of line protocol.
-    pub async fn write(&self, lines: Bytes) -> Answer {
-        let request = self.request(Method::POST, self.write_uri.clone(), "text/plain; charset=utf-8", lines);
+    pub async fn write(&self, body: Body) -> Answer {
+        let request =
+            self.request(Method::POST, self.write_uri.clone(), "text/plain; charset=utf-8", body.bytes);
+        let request = request.map(|mut request| {
+            if body.is_compressed {
+                request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            request
+        });
         let failed = |status: &str, reason: String| {
             let outcome = Outcome::Retry { reason, after: None, is_missing: false };
             Answer { status: status.to_owned(), outcome }

@@ -18,18 +18,23 @@
 //! away does not hold up another.
 
 mod batch;
+mod bounds;
+mod commits;
 mod compiler;
 mod config;
 mod consumer;
 mod dead_letter;
 mod destination;
 mod error;
+mod gzip;
 mod influxdb;
+mod lag;
 mod line;
 mod line_writer;
 mod mapping;
 mod metrics;
 mod number;
+mod part;
 mod partitions;
 mod pipeline;
 mod plan;
@@ -38,6 +43,7 @@ mod private;
 mod rebalance;
 mod record;
 mod schemas;
+mod selection;
 mod settled;
 #[cfg(test)]
 mod testing;
@@ -53,8 +59,9 @@ use efd_service::{Backoff, Context, Latch};
 use futures::future::try_join_all;
 
 pub use batch::{Batch, Limits, Source};
-pub use config::{BatchConfig, Config, DeadLetterConfig, ReadAheadConfig, RetryConfig};
-pub use destination::DestinationConfig;
+pub use bounds::{BatchConfig, DeadLetterConfig, ReadAheadConfig, RetryConfig};
+pub use config::{Config, GroupProtocol};
+pub use destination::{Compression, DestinationConfig};
 pub use error::{Cause, Reason, SinkError};
 pub use mapping::{Floats, MappingConfig, TimeFormat, WriterTag};
 pub use plan::{Plan, PlanError};

@@ -1,7 +1,7 @@
 //! Writes lines until each of them is stored or refused for good.
 //!
-//! A refused write is cut in halves until the lines at fault stand alone, so one bad line costs no other. A
-//! write that is too large is cut likewise. Everything else that goes wrong is waited for, without end: then the gauge
+//! A refused write is taken apart until the lines at fault stand alone, so one bad line costs no other. A
+//! write that is too large, or twice too slow, is cut likewise. Everything else that goes wrong is waited for, without end: then the gauge
 //! `efd_sink_destination_up` is 0 and nothing is lost.
 
 use std::collections::VecDeque;
@@ -16,6 +16,10 @@ use crate::batch::Batch;
 use crate::error::{Cause, Reason};
 use crate::influxdb::{InfluxDb, Outcome};
 use crate::metrics::Metrics;
+use crate::part::{self, Next, Part};
+
+/// Writes of the same lines that may take too long before they are cut in halves.
+const SLOW: u32 = 2;
 
 /// A line that the destination will never take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +41,6 @@ pub struct LineWriter {
     is_up: AtomicBool,
     /// Writes accepted so far: what tells a bad line from a server that refuses everything.
     accepted: AtomicU64,
-}
-
-/// Entries of a batch still to be written together.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    from: usize,
-    to: usize,
-    /// Once they were refused, the writes accepted until then.
-    refused_at: Option<u64>,
 }
 
 impl LineWriter {
@@ -86,54 +81,85 @@ impl LineWriter {
     /// Writes all lines of a batch; returns those that were refused, in their order.
     pub async fn write(&self, batch: &Batch, lines: &Bytes) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        let mut parts = VecDeque::from([Part { from: 0, to: batch.entries().len(), refused_at: None }]);
+        let mut parts: VecDeque<Part> = Part::whole(batch).into_iter().collect();
         let mut backoff = self.backoff();
-        while let Some(part) = parts.pop_back().filter(|part| part.from < part.to) {
+        while let Some(part) = parts.pop_back() {
             let accepted_before = self.accepted.load(Ordering::Acquire);
-            let outcome = self.answered(lines.slice(batch.line_range(part.from, part.to))).await;
-            let (cause, is_certain) = match outcome {
+            let outcome = self.answered(part.lines(batch, lines), part.entries.len()).await;
+            let refused_at = part.refused_at.or(Some(self.accepted.load(Ordering::Acquire)));
+            let (next, cause, is_certain) = match outcome {
                 Outcome::Refused { reason, is_about_lines } => {
-                    (Cause { reason: Reason::Refused, detail: reason }, is_about_lines)
+                    let next = Part { refused_at, ..part.clone() }.refused(batch, lines, &reason);
+                    (next, Cause { reason: Reason::Refused, detail: reason }, is_about_lines)
                 }
-                Outcome::TooLarge { reason } => (Cause { reason: Reason::TooLarge, detail: reason }, true),
-                Outcome::Written | Outcome::Retry { .. } => {
+                Outcome::TooLarge { reason } if part.entries.len() == 1 => {
+                    let cause = Cause { reason: Reason::TooLarge, detail: reason };
+                    (Next::Refused(part.entries.clone()), cause, true)
+                }
+                Outcome::TooLarge { reason } => {
+                    let cause = Cause { reason: Reason::TooLarge, detail: reason };
+                    (Part { refused_at, ..part.clone() }.halves(), cause, true)
+                }
+                // Too slow for so many lines: nothing was refused.
+                Outcome::Retry { .. } => {
+                    let Next::Write(halves) = part.halves() else { continue };
+                    parts.extend(halves.into_iter().rev());
+                    continue;
+                }
+                Outcome::Written => {
                     self.accepted.fetch_add(1, Ordering::AcqRel);
                     continue;
                 }
             };
-            let refused_at = part.refused_at.or(Some(self.accepted.load(Ordering::Acquire)));
-            if part.to - part.from > 1 {
-                let middle = part.from.midpoint(part.to);
-                parts.push_back(Part { from: middle, to: part.to, refused_at });
-                parts.push_back(Part { from: part.from, to: middle, refused_at });
-            } else if is_certain || part.refused_at.is_some_and(|at| at < accepted_before) {
-                refusals.push(Refusal { entry: part.from, cause });
-            } else {
-                // In words that are not InfluxDB's: perhaps everything is refused. The line is believed to be bad only
-                // when another write was accepted between two refusals; it goes behind the other parts to let that happen.
-                self.is_down(&cause.detail);
-                parts.push_front(Part { refused_at, ..part });
-                tokio::time::sleep(backoff.next()).await;
+            match next {
+                Next::Write(next) => parts.extend(next.into_iter().rev()),
+                Next::Refused(entries)
+                    if is_certain || part.refused_at.is_some_and(|at| at < accepted_before) =>
+                {
+                    self.count_conflicts(&cause, entries.len());
+                    refusals.extend(entries.into_iter().map(|entry| Refusal { entry, cause: cause.clone() }));
+                }
+                Next::Refused(_) => {
+                    // In words that are not InfluxDB's: perhaps everything is refused. The line is believed to be bad only
+                    // when another write was accepted between two refusals; it goes behind the other parts to let that happen.
+                    self.is_down(&cause.detail);
+                    parts.push_front(Part { refused_at, ..part });
+                    tokio::time::sleep(backoff.next()).await;
+                }
             }
         }
         refusals.sort_by_key(|refusal| refusal.entry);
         refusals
     }
 
-    /// Writes until the answer is about what was written.
-    async fn answered(&self, lines: Bytes) -> Outcome {
+    fn count_conflicts(&self, cause: &Cause, lines: usize) {
+        if let Some((field, measurement)) = part::conflict(&cause.detail) {
+            self.metrics.type_conflicts(measurement, field, lines as u64);
+        }
+    }
+
+    /// Writes until the answer is about what was written, or until the destination was twice too slow for more than one line.
+    async fn answered(&self, lines: Bytes, count: usize) -> Outcome {
         let mut backoff = self.backoff();
+        let mut slow = 0;
+        let body = self.influxdb.body(lines).await;
         loop {
             let start = Instant::now();
-            let answer = self.influxdb.write(lines.clone()).await;
+            let answer = self.influxdb.write(body.clone()).await;
+            let is_slow = matches!(answer.status.as_str(), "timeout" | "408");
             self.metrics.write_ended(&self.destination, answer.status, start.elapsed());
-            let Outcome::Retry { reason, after, is_missing } = answer.outcome else {
+            let Outcome::Retry { reason, after, is_missing } = &answer.outcome else {
                 self.is_fine();
                 return answer.outcome;
             };
-            self.is_down(&reason);
+            self.metrics.write_retried(&self.destination);
+            self.is_down(reason);
+            slow += u32::from(is_slow);
+            if slow >= SLOW && count > 1 {
+                return answer.outcome;
+            }
             let wait = backoff.next().max(after.unwrap_or_default());
-            if is_missing && self.creates && self.influxdb.prepare().await.is_ok() {
+            if *is_missing && self.creates && self.influxdb.prepare().await.is_ok() {
                 tracing::info!(destination = self.destination, "created what was missing");
             }
             tokio::time::sleep(wait).await;

@@ -92,7 +92,7 @@ async fn what_is_too_large_is_cut_until_it_fits() {
 
 #[tokio::test]
 async fn any_other_trouble_is_waited_for() {
-    for status in [401, 403, 404, 408, 429, 500, 503] {
+    for status in [401, 403, 404, 406, 429, 500, 502, 503, 504] {
         let (left, server) = (AtomicUsize::new(3), ());
         let () = server;
         let server = FakeServer::start(move |_| {
@@ -104,6 +104,19 @@ async fn any_other_trouble_is_waited_for() {
         assert!(write(&writer(&server, false), 5).await.is_empty());
         assert_eq!(server.requests().len(), 4, "{status}");
     }
+}
+
+#[tokio::test]
+async fn what_is_twice_too_slow_is_cut_until_it_is_fast_enough() {
+    let server = FakeServer::start(|request| match request.body.lines().count() {
+        0..=2 => (204, String::new()),
+        _ => (408, "timeout".into()),
+    })
+    .await;
+    assert!(write(&writer(&server, false), 8).await.is_empty());
+    assert_eq!(stored(&server, |lines| lines.len() <= 2), (1..=8).collect::<Vec<_>>());
+    // Twice all of them, twice each half, and once each quarter.
+    assert_eq!(server.requests().len(), 2 + 2 * 2 + 4);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Every metric of the sink: name, meaning, labels. Made once; a series whose labels are known beforehand exists from the start.
 
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
@@ -12,6 +12,8 @@ use crate::error::Reason;
 
 /// Components with a label of their own; SAL has about a hundred. Further ones are counted as `other`.
 const MAX_COMPONENTS: usize = 1000;
+/// Fields with conflicts of types that have a label of their own. Further ones are counted as `other`.
+const MAX_CONFLICTS: usize = 100;
 
 /// Stands for the label of a component.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -35,6 +37,40 @@ struct Components {
     labels: Vec<KeyValue>,
 }
 
+/// How far behind the sink is, and what it takes at once.
+#[derive(Debug)]
+struct Backlog {
+    lag_records: Gauge<u64>,
+    lag_seconds: Gauge<f64>,
+    batch_points: Histogram<u64>,
+    batch_bytes: Histogram<u64>,
+}
+
+impl Backlog {
+    fn new(meter: &Meter) -> Self {
+        let sizes = |name, unit, description| {
+            let decades = (0..8).map(|n| 10_f64.powi(n)).collect();
+            let histogram = meter.u64_histogram(name).with_unit(unit).with_description(description);
+            histogram.with_boundaries(decades).build()
+        };
+        Self {
+            lag_records: meter
+                .u64_gauge("efd_sink_lag_records")
+                .with_description("Records in Kafka that a pipeline has not read yet")
+                .build(),
+            lag_seconds: meter
+                .f64_gauge("efd_sink_lag")
+                .with_unit("s")
+                .with_description(
+                    "Age of the newest point when it was acknowledged; 0 when nothing is left to read",
+                )
+                .build(),
+            batch_points: sizes("efd_sink_batch_points", "{point}", "Points in a batch"),
+            batch_bytes: sizes("efd_sink_batch", "By", "Bytes of its line protocol"),
+        }
+    }
+}
+
 /// The instruments, shared by all pipelines.
 #[derive(Debug)]
 pub struct Metrics {
@@ -43,17 +79,23 @@ pub struct Metrics {
     values: Counter<u64>,
     omitted: Counter<u64>,
     latency: Histogram<f64>,
+    backlog: Backlog,
     dead: Counter<u64>,
     skipped: Counter<u64>,
     writes: Counter<u64>,
+    retries: Counter<u64>,
+    conflicts: Counter<u64>,
     write: Histogram<f64>,
     up: Gauge<u64>,
     in_flight: UpDownCounter<i64>,
     paused: Gauge<u64>,
+    assigned: Gauge<u64>,
     commits: Counter<u64>,
     registry_up: Gauge<u64>,
     plans: Gauge<u64>,
     components: RwLock<Components>,
+    /// Measurements and fields with a label of their own.
+    conflicting: Mutex<HashSet<(String, String)>>,
 }
 
 impl Metrics {
@@ -70,6 +112,7 @@ impl Metrics {
             values: counter("efd_sink_values_written", "Fields of these points"),
             omitted: counter("efd_sink_values_omitted", "NaN and infinite values left out of points"),
             latency: seconds("efd_sink_latency", "From private_efdStamp to the acknowledged write"),
+            backlog: Backlog::new(meter),
             dead: counter("efd_sink_records_dead", "Records written to a dead-letter topic, by reason"),
             skipped: counter(
                 "efd_sink_records_skipped",
@@ -78,6 +121,11 @@ impl Metrics {
             writes: counter(
                 "efd_sink_writes",
                 "Requests to a destination, by HTTP status or kind of failure",
+            ),
+            retries: counter("efd_sink_write_retries", "Requests that had to be made again"),
+            conflicts: counter(
+                "efd_sink_type_conflicts",
+                "Points refused because a field has another type than before, by the first field that InfluxDB names",
             ),
             write: seconds("efd_sink_write", "Duration of one request to a destination"),
             up: gauge("efd_sink_destination_up", "1 while the destination takes what is written, else 0"),
@@ -90,16 +138,19 @@ impl Metrics {
                 "efd_sink_paused_partitions",
                 "Partitions not read now: a full queue or a missing schema",
             ),
+            assigned: gauge("efd_sink_assigned_partitions", "Partitions that this replica owns"),
             commits: counter("efd_sink_commits", "Offset commits, by status"),
             registry_up: gauge("efd_sink_registry_up", "1 while the schema registry answers, else 0"),
             plans: gauge("efd_sink_plans", "Schema ids in the cache, unknown ones included"),
             components: RwLock::new(Components { ids: HashMap::new(), labels: Vec::new() }),
+            conflicting: Mutex::default(),
         };
         for reason in Reason::ALL {
             metrics.dead.add(0, &[KeyValue::new("reason", reason.label())]);
         }
         metrics.skipped.add(0, &[KeyValue::new("reason", "tombstone")]);
         metrics.omitted.add(0, &[]);
+        metrics.conflicts.add(0, &[]);
         metrics.registry_up.record(1, &[]);
         metrics.plans.record(0, &[]);
         metrics
@@ -146,26 +197,46 @@ impl Metrics {
     pub fn batch_written(&self, destination: &str, batch: &Batch, refused: &[usize]) {
         let now = unix_nanos(SystemTime::now());
         let components = self.components();
-        let (mut counts, mut values) = (Vec::new(), 0);
+        let (mut counts, mut newest, mut values) = (Vec::new(), Vec::new(), 0);
         for (index, entry) in batch.entries().iter().enumerate() {
             if !refused.is_empty() && refused.binary_search(&index).is_ok() {
                 continue;
             }
             count(&mut counts, entry.component.index(), 1);
+            latest(&mut newest, entry.component.index(), entry.time);
             values += entry.values as u64;
             if let Some(label) = components.labels.get(entry.component.index()) {
-                // A clock behind that of the sender would give a negative latency.
-                let nanos = u64::try_from(now.saturating_sub(entry.time)).unwrap_or(0);
-                self.latency.record(Duration::from_nanos(nanos).as_secs_f64(), std::slice::from_ref(label));
+                self.latency.record(seconds_between(entry.time, now), std::slice::from_ref(label));
             }
         }
-        for (points, label) in counts.iter().zip(&components.labels) {
+        for ((points, newest), label) in counts.iter().zip(&newest).zip(&components.labels) {
             if *points > 0 {
-                self.written
-                    .add(*points, &[label.clone(), KeyValue::new("destination", destination.to_owned())]);
+                let labels = [label.clone(), KeyValue::new("destination", destination.to_owned())];
+                self.written.add(*points, &labels);
+                self.backlog.lag_seconds.record(seconds_between(*newest, now), &labels);
             }
         }
         self.values.add(values, &destination_label(destination));
+    }
+
+    /// Records that a pipeline has not read yet, by component.
+    pub fn lag(&self, destination: &str, records: &HashMap<ComponentId, u64>) {
+        let components = self.components();
+        for (component, records) in records {
+            let Some(label) = components.labels.get(component.index()) else { continue };
+            let labels = [label.clone(), KeyValue::new("destination", destination.to_owned())];
+            self.backlog.lag_records.record(*records, &labels);
+            if *records == 0 {
+                self.backlog.lag_seconds.record(0.0, &labels);
+            }
+        }
+    }
+
+    /// A batch goes to its destination: so many points, so many bytes of lines.
+    pub fn batch_sent(&self, destination: &str, points: usize, bytes: usize) {
+        let destination = destination_label(destination);
+        self.backlog.batch_points.record(points as u64, &destination);
+        self.backlog.batch_bytes.record(bytes as u64, &destination);
     }
 
     /// Lines and records of a batch came (positive) or went (negative).
@@ -186,6 +257,21 @@ impl Metrics {
         self.writes.add(1, &[destination, KeyValue::new("status", status)]);
     }
 
+    /// A request has to be made again.
+    pub fn write_retried(&self, destination: &str) {
+        self.retries.add(1, &destination_label(destination));
+    }
+
+    /// Points were refused because of a field's type.
+    pub fn type_conflicts(&self, measurement: &str, field: &str, points: u64) {
+        let mut seen = self.conflicting.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = (measurement.to_owned(), field.to_owned());
+        let is_known = seen.contains(&pair) || (seen.len() < MAX_CONFLICTS && seen.insert(pair.clone()));
+        let (measurement, field) = if is_known { pair } else { ("other".to_owned(), "other".to_owned()) };
+        let labels = [KeyValue::new("measurement", measurement), KeyValue::new("field", field)];
+        self.conflicts.add(points, &labels);
+    }
+
     /// Whether a destination takes what is written.
     pub fn destination_up(&self, destination: &str, is_up: bool) {
         self.up.record(u64::from(is_up), &destination_label(destination));
@@ -194,6 +280,11 @@ impl Metrics {
     /// Partitions that a pipeline does not read now.
     pub fn paused_partitions(&self, destination: &str, partitions: usize) {
         self.paused.record(partitions as u64, &destination_label(destination));
+    }
+
+    /// Partitions that a pipeline owns.
+    pub fn assigned_partitions(&self, destination: &str, partitions: usize) {
+        self.assigned.record(partitions as u64, &destination_label(destination));
     }
 
     /// An offset commit ended.
@@ -214,6 +305,20 @@ impl Metrics {
 
 fn destination_label(destination: &str) -> [KeyValue; 1] {
     [KeyValue::new("destination", destination.to_owned())]
+}
+
+fn latest(times: &mut Vec<i64>, index: usize, time: i64) {
+    if index >= times.len() {
+        times.resize(index + 1, i64::MIN);
+    }
+    if let Some(latest) = times.get_mut(index) {
+        *latest = time.max(*latest);
+    }
+}
+
+/// From one Unix time in nanoseconds to another; 0 where a clock that is behind would give less.
+fn seconds_between(time: i64, now: i64) -> f64 {
+    Duration::from_nanos(u64::try_from(now.saturating_sub(time)).unwrap_or(0)).as_secs_f64()
 }
 
 fn unix_nanos(time: SystemTime) -> i64 {

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::FirstOf;
 use crate::batch::{Batch, Limits};
-use crate::config::Config;
+use crate::commits::Commits;
+use crate::config::{Config, GroupProtocol};
 use crate::consumer::{Buffers, Consumer};
 use crate::dead_letter::DeadLetters;
 use crate::error::SinkError;
@@ -22,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::rebalance::Rebalances;
 use crate::schemas::Schemas;
 use crate::settled::Tracker;
-use crate::writer::{Commits, Pace, Writer};
+use crate::writer::{Pace, Writer};
 
 /// What is left of the grace period for the last commit and for leaving the group.
 const LEAVE: Duration = Duration::from_secs(3);
@@ -54,7 +55,13 @@ impl Pipeline {
         let settings = config.destinations.get(index).cloned().unwrap_or_default();
         let destination = settings.name.clone();
         let commits = Arc::new(Commits::default());
-        let context = Rebalances::new(config.kafka.context(), commits.clone(), metrics.clone());
+        let context = Rebalances::new(
+            config.kafka.context(),
+            &destination,
+            commits.clone(),
+            metrics.clone(),
+            config.drain_timeout,
+        );
         let consumer = connect(config, &group, context)
             .map_err(|source| SinkError::Kafka { destination: destination.clone(), source })?;
         let influxdb = InfluxDb::new(&settings)
@@ -133,6 +140,7 @@ impl Pipeline {
                 let _ = writing.await;
             }
         }
+        self.commits.ended();
         leave(self.consumer, self.commits).await;
         finished.map_err(|source| SinkError::Kafka { destination: self.destination, source })?;
         Ok(())
@@ -145,15 +153,27 @@ fn connect(config: &Config, group: &str, context: Rebalances) -> KafkaResult<Bas
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
-        .set("partition.assignment.strategy", "cooperative-sticky")
         .set("topic.metadata.refresh.interval.ms", config.metadata_refresh.as_millis().to_string())
-        .set("session.timeout.ms", config.session_timeout.as_millis().to_string())
-        .set("heartbeat.interval.ms", (config.session_timeout / 4).as_millis().to_string())
         .set("queued.min.messages", config.read_ahead.records.to_string())
         .set("queued.max.messages.kbytes", (config.read_ahead.bytes.as_u64() / 1024).to_string())
         .set("fetch.max.bytes", config.read_ahead.fetch_bytes.as_u64().to_string())
         // Default 1 s: after a full queue, a partition would not be read for so long.
         .set("fetch.queue.backoff.ms", "5");
+    if !config.lag_interval.is_zero() {
+        client.set("statistics.interval.ms", config.lag_interval.as_millis().to_string());
+    }
+    match config.group_protocol {
+        GroupProtocol::Classic => client
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", config.session_timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", (config.session_timeout / 4).as_millis().to_string())
+            .set("topic.blacklist", config.hidden()),
+        // The broker finds the topics; one that is hidden here could still be assigned.
+        GroupProtocol::Consumer => client.set("group.protocol", "consumer"),
+    };
+    if let Some(id) = &config.group_instance_id {
+        client.set("group.instance.id", id);
+    }
     // What the operator set by hand wins.
     for (name, value) in &config.kafka.options {
         client.set(name.replace('_', "."), value);

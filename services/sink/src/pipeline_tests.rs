@@ -10,7 +10,7 @@ use efd_service::{Instance, Settings as _};
 use rdkafka::mocking::MockCluster;
 
 use super::*;
-use crate::config::{BatchConfig, RetryConfig};
+use crate::bounds::{BatchConfig, RetryConfig};
 use crate::destination::DestinationConfig;
 use crate::testing::{FakeServer, until};
 
@@ -233,4 +233,25 @@ async fn a_setting_that_kafka_refuses_is_an_error_at_once() {
     let running = Running::start(config);
     let error = running.task.await.unwrap().unwrap_err();
     assert!(format!("{error:#}").contains("no.such.setting"), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_and_excluded_topics_are_never_consumed() {
+    let (own, dead, excluded) = ("lsst.sal.Test.t", "lsst.sal.Test.t.dlq", "lsst.sal.Test.u");
+    let world = World::new(&[own, dead, excluded]).await;
+    world.produce(dead, KNOWN, 100..110).await;
+    world.produce(excluded, KNOWN, 200..210).await;
+    world.produce(own, KNOWN, 1..6).await;
+    let config = Config {
+        components: vec![],
+        topics: vec![r"^lsst\.sal\..*$".into()],
+        exclude: vec![excluded.into()],
+        ..world.config()
+    };
+    config.check().unwrap();
+    let sink = Running::start(config);
+    until("commit", || world.committed(own) == Some(5)).await;
+    sink.stop().await;
+    assert_eq!(world.stored(), (1..6).collect());
+    assert_eq!((world.committed(dead), world.committed(excluded)), (None, None));
 }

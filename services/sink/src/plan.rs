@@ -4,7 +4,7 @@
 //! same name, for example an array `temp` and a scalar `temp1`. That is found here, once per schema: the field declared
 //! first keeps the name, and the later one is decoded but not written.
 
-use efd_schema::RecordSchema;
+use efd_schema::{RecordSchema, SchemaRef};
 use thiserror::Error;
 
 use crate::compiler::{Compiler, escape_into};
@@ -109,7 +109,7 @@ pub struct Notes {
 /// Everything that is known before the first record of a schema comes.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    schema_id: u32,
+    schema_id: SchemaRef,
     measurement: Box<str>,
     head: Box<[u8]>,
     ops: Box<[Op]>,
@@ -126,7 +126,7 @@ impl Plan {
     /// # Errors
     /// When no point can be made of its records.
     pub fn compile(
-        schema_id: u32,
+        schema_id: impl Into<SchemaRef>,
         schema: &RecordSchema,
         mapping: &MappingConfig,
     ) -> Result<Self, PlanError> {
@@ -145,7 +145,7 @@ impl Plan {
         // Room behind the last key for a copy of fixed size.
         compiler.keys.extend_from_slice(&[0; FAST_KEY]);
         Ok(Self {
-            schema_id,
+            schema_id: schema_id.into(),
             measurement: schema.name.as_str().into(),
             head: head.into(),
             ops: ops.into(),
@@ -156,8 +156,8 @@ impl Plan {
         })
     }
 
-    /// Id of the schema in the registry.
-    pub fn schema_id(&self) -> u32 {
+    /// What names the schema in the registry.
+    pub fn schema_id(&self) -> SchemaRef {
         self.schema_id
     }
 

@@ -32,7 +32,7 @@ fn scalars_keep_their_name_and_elements_get_their_index() {
            {"name":"f","type":{"type":"array","items":"float"},"default":[0.0,0.0]}"#,
     );
     let plan = Plan::compile(7, &schema, &MappingConfig::default()).unwrap();
-    assert_eq!((plan.schema_id(), plan.measurement()), (7, "lsst.sal.X.t"));
+    assert_eq!((plan.schema_id(), plan.measurement()), (7.into(), "lsst.sal.X.t"));
     assert_eq!(written_keys(&plan), [",private_efdStamp=", ",a=", ",f0=", ",f1="]);
     assert!(plan.collisions().is_empty());
 }

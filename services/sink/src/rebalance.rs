@@ -2,31 +2,49 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use efd_kafka::{QuietContext, TopicPartition};
 use rdkafka::ClientContext;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 
+use crate::commits::Commits;
+use crate::lag;
 use crate::metrics::Metrics;
-use crate::writer::Commits;
 
 /// Called by librdkafka on the poll thread, inside a poll.
 #[derive(Debug)]
 pub struct Rebalances {
     quiet: QuietContext,
+    destination: String,
     commits: Arc<Commits>,
     metrics: Arc<Metrics>,
+    drain_timeout: Duration,
     has_changed: AtomicBool,
     revoked: Mutex<Vec<TopicPartition>>,
 }
 
 impl Rebalances {
     /// `commits` belongs to the same consumer.
-    pub fn new(quiet: QuietContext, commits: Arc<Commits>, metrics: Arc<Metrics>) -> Self {
-        Self { quiet, commits, metrics, has_changed: AtomicBool::new(false), revoked: Mutex::default() }
+    pub fn new(
+        quiet: QuietContext,
+        destination: &str,
+        commits: Arc<Commits>,
+        metrics: Arc<Metrics>,
+        drain_timeout: Duration,
+    ) -> Self {
+        Self {
+            quiet,
+            destination: destination.to_owned(),
+            commits,
+            metrics,
+            drain_timeout,
+            has_changed: AtomicBool::new(false),
+            revoked: Mutex::default(),
+        }
     }
 
     /// The partitions revoked since the last call; none when the assignment has not changed at all.
@@ -45,6 +63,10 @@ impl ClientContext for Rebalances {
         self.quiet.log(level, facility, message);
     }
 
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.metrics.lag(&self.destination, &lag::lag(statistics, &self.metrics));
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         // All but a refusal comes as an error of a poll too, and is told there.
         self.quiet.error(error, reason);
@@ -56,7 +78,12 @@ impl ConsumerContext for Rebalances {
         if let Rebalance::Revoke(list) = rebalance {
             let partitions = partitions(list);
             tracing::info!(partitions = partitions.len(), "partitions revoked");
-            self.commits.revoked(&partitions, consumer);
+            // What is lost belongs to another member already, whose commits must not be overwritten.
+            if !consumer.assignment_lost() && !self.commits.drained(&partitions, self.drain_timeout) {
+                tracing::info!("not everything was written in time, the next owner reads the rest again");
+            }
+            let owned = self.commits.revoked(&partitions, consumer);
+            self.metrics.assigned_partitions(&self.destination, owned);
             self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
             self.has_changed.store(true, Ordering::Relaxed);
         }
@@ -67,7 +94,8 @@ impl ConsumerContext for Rebalances {
             Rebalance::Assign(list) => {
                 let partitions = partitions(list);
                 tracing::info!(partitions = partitions.len(), "partitions assigned");
-                self.commits.assigned(&partitions);
+                let owned = self.commits.assigned(&partitions);
+                self.metrics.assigned_partitions(&self.destination, owned);
                 self.has_changed.store(true, Ordering::Relaxed);
             }
             Rebalance::Revoke(_) => {}

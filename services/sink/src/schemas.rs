@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use efd_schema::{RecordSchema, RegistryClient, RegistryError, RegistryErrorKind};
+use efd_schema::{
+    RecordSchema, RegisteredSchema, RegistryClient, RegistryError, RegistryErrorKind, SchemaRef,
+};
 use efd_service::{Backoff, Stop};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -65,8 +67,8 @@ struct Shared {
     wait: Duration,
     unknown_ttl: Duration,
     capacity: usize,
-    entries: Mutex<HashMap<u32, Entry>>,
-    listeners: Mutex<Vec<mpsc::Sender<u32>>>,
+    entries: Mutex<HashMap<SchemaRef, Entry>>,
+    listeners: Mutex<Vec<mpsc::Sender<SchemaRef>>>,
     look_ups: Semaphore,
     is_up: AtomicBool,
     runtime: Handle,
@@ -97,7 +99,7 @@ impl Schemas {
     }
 
     /// What is known of the id; the first question starts the look-up. Never waits.
-    pub fn get(&self, id: u32) -> Lookup {
+    pub fn get(&self, id: SchemaRef) -> Lookup {
         let shared = &self.shared;
         let mut entries = shared.entries();
         if let Some(entry) = entries.get(&id)
@@ -122,7 +124,7 @@ impl Schemas {
     }
 
     /// Gives every id whose look-up ends from now on, one for each look-up.
-    pub fn finished(&self) -> mpsc::Receiver<u32> {
+    pub fn finished(&self) -> mpsc::Receiver<SchemaRef> {
         let (sender, receiver) = mpsc::channel();
         self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         receiver
@@ -130,7 +132,7 @@ impl Schemas {
 }
 
 impl Shared {
-    fn entries(&self) -> MutexGuard<'_, HashMap<u32, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<SchemaRef, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,18 +151,22 @@ impl Shared {
 }
 
 /// Dead ids go first, then plans: whoever works with a plan keeps it. Look-ups under way stay.
-fn make_room(entries: &mut HashMap<u32, Entry>, capacity: usize) {
+fn make_room(entries: &mut HashMap<SchemaRef, Entry>, capacity: usize) {
     entries.retain(|_, entry| !matches!(entry.lookup, Lookup::Dead(_)));
     if entries.len() >= capacity {
         entries.retain(|_, entry| matches!(entry.lookup, Lookup::Waiting));
     }
 }
 
-async fn look_up(shared: Arc<Shared>, id: u32) {
+async fn look_up(shared: Arc<Shared>, id: SchemaRef) {
     let (lookup, until) = match fetch(&shared, id).await {
-        Ok(text) => (compile(&shared, id, &text), None),
+        Ok(registered) => {
+            let lookup = compile(&shared, id, &registered);
+            shared.client.forget(id);
+            (lookup, None)
+        }
         Err(error) => {
-            tracing::warn!(schema_id = id, %error, "schema id is unknown, its records are dead-lettered");
+            tracing::warn!(schema_id = %id, %error, "schema id is unknown, its records are dead-lettered");
             let cause = Cause { reason: Reason::SchemaUnknown, detail: error.to_string() };
             (Lookup::Dead(Arc::new(cause)), Some(Instant::now() + shared.unknown_ttl))
         }
@@ -174,13 +180,13 @@ async fn look_up(shared: Arc<Shared>, id: u32) {
 }
 
 /// The text of the schema, or the error of a registry that does not know it even after the wait.
-async fn fetch(shared: &Shared, id: u32) -> Result<Arc<str>, RegistryError> {
+async fn fetch(shared: &Shared, id: SchemaRef) -> Result<Arc<RegisteredSchema>, RegistryError> {
     let (min, max) = shared.retry;
     let mut backoff = Backoff::new(min, max);
     let mut unknown_since = None;
     loop {
         let permit = shared.look_ups.acquire().await;
-        let answer = shared.client.schema_by_id(id).await;
+        let answer = shared.client.schema(id).await;
         drop(permit);
         match answer {
             Ok(text) => {
@@ -204,15 +210,15 @@ async fn fetch(shared: &Shared, id: u32) -> Result<Arc<str>, RegistryError> {
     }
 }
 
-fn compile(shared: &Shared, id: u32, text: &str) -> Lookup {
-    let plan = RecordSchema::parse(text)
+fn compile(shared: &Shared, id: SchemaRef, registered: &RegisteredSchema) -> Lookup {
+    let plan = RecordSchema::parse_with(&registered.text, &registered.references)
         .map_err(|error| Cause::from(&error))
         .and_then(|schema| Plan::compile(id, &schema, &shared.mapping).map_err(|error| Cause::from(&error)));
     match plan {
         Ok(plan) => {
             if let Some(first) = plan.collisions().first() {
                 tracing::warn!(
-                    schema_id = id,
+                    schema_id = %id,
                     measurement = plan.measurement(),
                     collisions = plan.collisions().len(),
                     first,
@@ -224,7 +230,7 @@ fn compile(shared: &Shared, id: u32, text: &str) -> Lookup {
         }
         Err(cause) => {
             tracing::warn!(
-                schema_id = id,
+                schema_id = %id,
                 error = cause.detail,
                 "no points can be made with this schema, its records are dead-lettered"
             );

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, AtomicUsize};
 use efd_schema::RegistryConfig;
 
 use super::*;
-use crate::config::RetryConfig;
+use crate::bounds::RetryConfig;
 use crate::testing::{FakeServer, metrics, until};
 
 const SCHEMA: &str = r#"{"schema":"{\"type\":\"record\",\"name\":\"lsst.sal.Test.t\",\"fields\":[{\"name\":\"private_efdStamp\",\"type\":\"double\"}]}"}"#;
@@ -26,11 +26,11 @@ fn schemas(server: &FakeServer, change: impl FnOnce(&mut Config)) -> Schemas {
 }
 
 fn is_waiting(schemas: &Schemas, id: u32) -> bool {
-    matches!(schemas.get(id), Lookup::Waiting)
+    matches!(schemas.get(id.into()), Lookup::Waiting)
 }
 
 fn dead_reason(schemas: &Schemas, id: u32) -> Option<Reason> {
-    match schemas.get(id) {
+    match schemas.get(id.into()) {
         Lookup::Dead(cause) => Some(cause.reason),
         _ => None,
     }
@@ -44,9 +44,9 @@ async fn many_questions_are_one_look_up_and_the_plan_is_kept() {
     for _ in 0..100 {
         assert!(is_waiting(&schemas, 7));
     }
-    until("plan", || finished.try_recv() == Ok(7)).await;
-    let Lookup::Ready(known) = schemas.get(7) else { panic!("no plan") };
-    assert_eq!((known.plan.schema_id(), known.plan.measurement()), (7, "lsst.sal.Test.t"));
+    until("plan", || finished.try_recv() == Ok(7.into())).await;
+    let Lookup::Ready(known) = schemas.get(7.into()) else { panic!("no plan") };
+    assert_eq!((known.plan.schema_id(), known.plan.measurement()), (7.into(), "lsst.sal.Test.t"));
     assert_eq!(known.component, schemas.shared.metrics.component("Test"));
     assert_eq!(server.requests().len(), 1);
     assert_eq!(server.requests()[0].path, "/schemas/ids/7");
@@ -71,7 +71,7 @@ async fn a_registry_that_is_away_is_asked_for_ever() {
         status.store(other, Ordering::SeqCst);
     }
     status.store(200, Ordering::SeqCst);
-    until("plan", || matches!(schemas.get(1), Lookup::Ready(_))).await;
+    until("plan", || matches!(schemas.get(1.into()), Lookup::Ready(_))).await;
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_schema_that_comes_late_is_found() {
     .await;
     let schemas = schemas(&server, |config| config.schema_wait = Duration::from_secs(30));
     assert!(is_waiting(&schemas, 1));
-    until("plan", || matches!(schemas.get(1), Lookup::Ready(_))).await;
+    until("plan", || matches!(schemas.get(1.into()), Lookup::Ready(_))).await;
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_dead_id_is_asked_for_again_when_its_time_is_over() {
     assert!(is_waiting(&schemas, 1));
     until("dead", || dead_reason(&schemas, 1).is_some()).await;
     is_known.store(true, Ordering::SeqCst);
-    until("plan", || matches!(schemas.get(1), Lookup::Ready(_))).await;
+    until("plan", || matches!(schemas.get(1.into()), Lookup::Ready(_))).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn the_cache_is_bounded() {
         config.schema_wait = Duration::ZERO;
     });
     for id in 0..100 {
-        schemas.get(id);
+        schemas.get(id.into());
         until("dead", || dead_reason(&schemas, id).is_some()).await;
         assert!(schemas.shared.entries().len() <= 10);
     }

@@ -1,21 +1,19 @@
 //! Writes batches to one destination, several at a time, and commits. The only place where offsets are committed: after every record
 //! below them was accepted or dead-lettered.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
-use efd_kafka::{BatchId, OffsetLedger, TopicPartition};
+use efd_kafka::BatchId;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::consumer::CommitMode;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
 use crate::batch::Batch;
+use crate::commits::{Commits, Committer};
 use crate::dead_letter::{DeadLetters, Letter};
 use crate::error::Reason;
 use crate::line_writer::{LineWriter, Refusal};
@@ -30,107 +28,6 @@ pub struct Filled {
     pub batch: Batch,
     /// Its place in the ledger.
     pub id: BatchId,
-}
-
-/// Takes offsets that may be committed to the group's coordinator.
-pub trait Committer: Send + Sync {
-    /// Hands the offsets over; in `Async` mode the outcome comes later.
-    ///
-    /// # Errors
-    /// When the coordinator refuses them, or nothing could be handed over.
-    fn commit_offsets(&self, offsets: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()>;
-}
-
-impl<C: ConsumerContext + 'static> Committer for rdkafka::consumer::BaseConsumer<C> {
-    fn commit_offsets(&self, offsets: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()> {
-        self.commit(offsets, mode)
-    }
-}
-
-/// Offsets of one consumer: which batches are open, what may be committed, which partitions are owned.
-#[derive(Debug, Default)]
-pub struct Commits {
-    state: Mutex<CommitState>,
-}
-
-#[derive(Debug, Default)]
-struct CommitState {
-    ledger: OffsetLedger,
-    ready: BTreeMap<TopicPartition, i64>,
-    owned: HashSet<TopicPartition>,
-}
-
-impl Commits {
-    fn state(&self) -> MutexGuard<'_, CommitState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Registers a batch before it goes to the writer, in the order of reading.
-    pub fn open(&self, next_offsets: Vec<(TopicPartition, i64)>) -> BatchId {
-        self.state().ledger.open(next_offsets)
-    }
-
-    /// The consumer owns these partitions now.
-    pub fn assigned(&self, partitions: &[TopicPartition]) {
-        self.state().owned.extend(partitions.iter().cloned());
-    }
-
-    /// The consumer gives these partitions up: what is ready is committed, what is open is left to the next owner.
-    pub fn revoked(&self, partitions: &[TopicPartition], committer: &dyn Committer) {
-        let mut state = self.state();
-        state.ledger.revoke(partitions);
-        let mut offsets = TopicPartitionList::new();
-        for partition in partitions {
-            state.owned.remove(partition);
-            if let Some(next) = state.ready.remove(partition) {
-                add_offset(&mut offsets, partition, next);
-            }
-        }
-        drop(state);
-        if offsets.count() > 0 {
-            // Not waited for: when it fails, the next owner reads these records again.
-            let _ = committer.commit_offsets(&offsets, CommitMode::Async);
-        }
-    }
-
-    /// A commit failed; its offsets are tried again with the next one, unless newer ones came or the partition went.
-    pub fn failed(&self, offsets: &TopicPartitionList) {
-        let mut state = self.state();
-        for element in offsets.elements() {
-            let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
-            if let Offset::Offset(next) = element.offset()
-                && state.owned.contains(&partition)
-            {
-                state.ready.entry(partition).or_insert(next);
-            }
-        }
-    }
-
-    /// Commits what may be committed. Returns whether the coordinator took it, or in `Async` mode, will be asked.
-    pub fn commit(&self, committer: &dyn Committer, mode: CommitMode) -> KafkaResult<()> {
-        let ready = std::mem::take(&mut self.state().ready);
-        if ready.is_empty() {
-            return Ok(());
-        }
-        let mut offsets = TopicPartitionList::with_capacity(ready.len());
-        for (partition, next) in &ready {
-            add_offset(&mut offsets, partition, *next);
-        }
-        committer.commit_offsets(&offsets, mode).inspect_err(|_| self.failed(&offsets))
-    }
-
-    fn close(&self, batch: BatchId) {
-        let mut state = self.state();
-        let offsets = state.ledger.close(batch);
-        state.ready.extend(offsets);
-    }
-}
-
-fn add_offset(offsets: &mut TopicPartitionList, partition: &TopicPartition, next: i64) {
-    let added = offsets.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(next));
-    if let Err(error) = added {
-        tracing::error!(topic = &*partition.topic, next, %error, "offset cannot be committed");
-    }
 }
 
 /// The writer of one destination.
@@ -224,6 +121,7 @@ impl Writer {
         );
         trace::link_producers(&span, &batch);
         let lines = batch.take_lines();
+        self.metrics.batch_sent(destination, batch.entries().len(), lines.len());
         let refusals = self.lines.write(&batch, &lines).instrument(span).await;
         let refused: Vec<usize> = refusals.iter().map(|refusal| refusal.entry).collect();
         self.metrics.batch_written(destination, &batch, &refused);

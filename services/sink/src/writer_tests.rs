@@ -1,16 +1,21 @@
 //! What is committed, and when; against a server of the test's choosing and librdkafka's mock broker.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use efd_kafka::KafkaConfig;
 use rdkafka::Message as _;
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::mocking::MockCluster;
 
 use super::*;
-use crate::config::{Config, RetryConfig};
+use crate::bounds::RetryConfig;
+use crate::config::Config;
 use crate::destination::DestinationConfig;
 use crate::error::Cause;
 use crate::influxdb::InfluxDb;
@@ -113,7 +118,7 @@ fn dead_batch(topic: &str) -> Batch {
         timestamp_ms: Some(1234),
     };
     let cause = Cause { reason: Reason::WireFormat, detail: "first byte is 0x01".into() };
-    batch.dead(source, &record, Some(7), cause);
+    batch.dead(source, &record, Some(7.into()), cause);
     batch
 }
 
@@ -136,7 +141,7 @@ struct Notes {
 impl Tracker for Notes {
     fn settled(&self, batch: &Batch, refusals: &[Refusal]) {
         let commits = self.commits.lock().unwrap().clone().unwrap();
-        assert!(commits.state().ready.is_empty(), "offsets were open for commit too early");
+        assert!(!commits.has_ready(), "offsets were open for commit too early");
         let settled = batch.settled(refusals).map(|settled| (settled.offset, settled.fate));
         self.heard.lock().unwrap().extend(settled);
     }
@@ -223,26 +228,6 @@ async fn a_refused_commit_is_tried_again() {
     bench.coordinator.refuses.store(false, Ordering::SeqCst);
     until("commit", || bench.committed("a") == Some(10)).await;
     bench.finish().await;
-}
-
-#[test]
-fn a_revoked_partition_commits_what_is_written_and_nothing_later() {
-    let (coordinator, commits) = (Coordinator::default(), Commits::default());
-    let (a, b) = (partition("a"), partition("b"));
-    commits.assigned(&[a.clone(), b.clone()]);
-    let first = commits.open(vec![(a.clone(), 5), (b.clone(), 5)]);
-    let second = commits.open(vec![(a.clone(), 9), (b, 9)]);
-    commits.close(first);
-    commits.revoked(std::slice::from_ref(&a), &coordinator);
-    assert_eq!(*coordinator.committed.lock().unwrap(), BTreeMap::from([("a".into(), 5)]));
-    commits.close(second);
-    commits.commit(&coordinator, CommitMode::Sync).unwrap();
-    assert_eq!(*coordinator.committed.lock().unwrap(), BTreeMap::from([("a".into(), 5), ("b".into(), 9)]));
-    // A late failure does not bring the partition back.
-    let mut late = TopicPartitionList::new();
-    add_offset(&mut late, &a, 5);
-    commits.failed(&late);
-    commits.commit(&coordinator, CommitMode::Sync).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

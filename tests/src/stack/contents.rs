@@ -95,6 +95,23 @@ impl Stack {
         Ok(())
     }
 
+    /// Asks InfluxDB in InfluxQL, times as Unix nanoseconds; several statements stand behind semicolons.
+    ///
+    /// # Errors
+    /// When InfluxDB refuses the query as a whole.
+    pub async fn query(&self, statements: &str) -> anyhow::Result<serde_json::Value> {
+        let url = format!("{}/query?db=efd&rp=autogen&epoch=ns", self.influxdb.url());
+        let token = self.influxdb.config().token;
+        let encoded: String = statements.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let request = http::Request::post(url)
+            .header("authorization", format!("Token {}", token.expose()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Bytes::from(format!("q={encoded}")))?;
+        let answer = Client::new(None)?.send(request, DEADLINE).await?;
+        anyhow::ensure!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+        Ok(serde_json::from_slice(answer.body())?)
+    }
+
     /// A producer of the test's own.
     ///
     /// # Errors
