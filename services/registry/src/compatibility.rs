@@ -1,16 +1,19 @@
 //! Compatibility of a new schema with earlier ones. Pure.
 //!
-//! The judge is apache-avro's `SchemaCompatibility`. It knows a third verdict, "partly": some values could be read and others
-//! not. For a registry that is incompatible.
+//! The rules are those of Avro Java's `SchemaCompatibility`, which Confluent's registry uses: aliases of records, enumerations
+//! and fields, promotions, unions either way, defaults, recursive types. apache-avro's own check knows no aliases, and
+//! compares names without their namespaces; so it parses here, and [`check`] judges.
+//!
+//! Every comparison is bounded in time, memory and stack, whatever the schemas are.
 
-use std::fmt::Write;
+mod check;
+mod difference;
+mod graph;
 
-use apache_avro::Schema;
-use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use serde::{Deserialize, Serialize};
 
-/// Longest text about one incompatibility; the library prints whole schemas.
-const LONGEST_REASON: usize = 500;
+use self::difference::Reader;
+pub use self::graph::Graph;
 
 /// Which earlier schemas a new one is compared with, and in which direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -77,109 +80,31 @@ impl Level {
     }
 }
 
-/// Compares `new` with one earlier schema.
+/// Why `new` may not follow `earlier` at this level, in Confluent's manner; empty when it may.
 ///
-/// # Errors
-/// What does not fit, in words.
-pub fn check(level: Level, new: &Schema, earlier: &Schema) -> Result<(), String> {
+/// The messages about the new schema as the reader come first.
+pub fn differences(level: Level, new: &Graph<'_>, earlier: &Graph<'_>) -> Vec<String> {
+    let mut told = Vec::new();
     if level.is_backward() {
-        can_read(new, earlier)
-            .map_err(|reason| format!("the new schema cannot read data of the earlier one: {reason}"))?;
+        let found = check::differences(new, earlier);
+        told.extend(found.iter().map(|difference| difference.told(Reader::New).to_string()));
     }
     if level.is_forward() {
-        can_read(earlier, new)
-            .map_err(|reason| format!("the earlier schema cannot read data of the new one: {reason}"))?;
+        let found = check::differences(earlier, new);
+        told.extend(found.iter().map(|difference| difference.told(Reader::Old).to_string()));
     }
-    Ok(())
+    told
 }
 
-fn can_read(reader: &Schema, writer: &Schema) -> Result<(), String> {
-    match SchemaCompatibility::can_read(writer, reader) {
-        Ok(Compatibility::Full) => Ok(()),
-        Ok(Compatibility::Partial) => {
-            Err("only some values of a union or an enumeration could be read".into())
-        }
-        Err(error) => Err(reason(&error)),
-    }
-}
-
-/// The chain of an error's messages on one line, cut to a bearable length.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let separator = if text.is_empty() { "" } else { ": " };
-        // Writing to a String never fails.
-        let _ = write!(text, "{separator}{error}");
-        next = error.source();
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(LONGEST_REASON).collect()
+/// What Confluent's registry says behind the differences: with which version, and at which level.
+pub fn context(level: Level, version: u32, earlier: &str) -> [String; 3] {
+    [
+        format!("{{oldSchemaVersion: {version}}}"),
+        format!("{{oldSchema: '{earlier}'}}"),
+        format!("{{validateFields: 'false', compatibility: '{}'}}", level.as_str()),
+    ]
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(fields: &str) -> Schema {
-        Schema::parse_str(&format!(r#"{{"type":"record","name":"r","fields":[{fields}]}}"#)).unwrap()
-    }
-
-    const A: &str = r#"{"name":"a","type":"int"}"#;
-    const A_LONG: &str = r#"{"name":"a","type":"long"}"#;
-    const A_STRING: &str = r#"{"name":"a","type":"string"}"#;
-    const B: &str = r#"{"name":"b","type":"int"}"#;
-    const B_DEFAULT: &str = r#"{"name":"b","type":"int","default":0}"#;
-
-    fn accepted(new: &Schema, earlier: &Schema) -> Vec<Level> {
-        Level::ALL
-            .into_iter()
-            .filter(|level| !level.is_transitive() && check(*level, new, earlier).is_ok())
-            .collect()
-    }
-
-    #[test]
-    fn each_level_looks_in_its_direction() {
-        use Level::{Backward, Forward, Full, None};
-        let both = |first: &str, second: &str| record(&format!("{first},{second}"));
-        let table = [
-            (
-                "a field with a default is added",
-                both(A, B_DEFAULT),
-                record(A),
-                vec![None, Backward, Forward, Full],
-            ),
-            ("a field without a default is added", both(A, B), record(A), vec![None, Forward]),
-            ("a field without a default is removed", record(A), both(A, B), vec![None, Backward]),
-            ("int becomes long", record(A_LONG), record(A), vec![None, Backward]),
-            ("long becomes int", record(A), record(A_LONG), vec![None, Forward]),
-            ("int becomes string", record(A_STRING), record(A), vec![None]),
-            ("nothing changes", record(A), record(A), vec![None, Backward, Forward, Full]),
-        ];
-        for (what, new, earlier, levels) in table {
-            assert_eq!(accepted(&new, &earlier), levels, "{what}");
-        }
-    }
-
-    #[test]
-    fn a_schema_that_reads_only_some_values_is_incompatible() {
-        let float = record(r#"{"name":"a","type":"float"}"#);
-        let nullable = record(r#"{"name":"a","type":["float","null"]}"#);
-        assert_eq!(accepted(&float, &nullable), [Level::None, Level::Forward]);
-    }
-
-    #[test]
-    fn the_reason_names_the_field_and_stays_short() {
-        let reason = check(Level::Backward, &record(A_STRING), &record(A)).unwrap_err();
-        assert!(reason.contains("'a'") && !reason.contains('\n'), "{reason}");
-        assert!(reason.len() < LONGEST_REASON + 100, "{}", reason.len());
-    }
-
-    #[test]
-    fn levels_are_read_in_any_case() {
-        for level in Level::ALL {
-            assert_eq!(Level::parse(&level.as_str().to_lowercase()), Some(level));
-        }
-        assert_eq!(Level::parse("SOMETIMES"), Option::None);
-    }
-}
+#[path = "compatibility_tests.rs"]
+mod tests;

@@ -57,7 +57,7 @@ pub enum RegistryError {
     NoSubjectCompatibility(String),
     /// The compatibility level forbids the schema.
     #[error(
-        "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", version {version}: {reason}"
+        "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: {reason}"
     )]
     Incompatible {
         /// Subject.
