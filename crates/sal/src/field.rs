@@ -211,7 +211,7 @@ fn field((name, ty, units, description): Spec, is_private: bool) -> Field {
 }
 
 /// The fields every topic begins with; `salIndex` is the first of an indexed component's.
-pub(crate) fn private_fields(indexed: bool) -> Vec<Field> {
+pub fn private_fields(indexed: bool) -> Vec<Field> {
     let index = indexed.then_some(SAL_INDEX);
     index.into_iter().chain(PRIVATE).map(|spec| field(spec, true)).collect()
 }

@@ -35,7 +35,7 @@ pub use avro_file::FileSchema;
 pub use component::Component;
 pub use enumeration::{EnumItem, Enumeration};
 pub use error::{InterfaceError, Place};
-pub use field::{Field, FieldType, MAX_COUNT, NullBranch};
+pub use field::{Field, FieldType, MAX_COUNT, NullBranch, private_fields};
 pub use flatten::{Clash, ClashKind, StoredType, clashes};
 pub use release::{Folder, ListFiles, ReadFile, Release};
 pub use sequence::SequenceNumber;

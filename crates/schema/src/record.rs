@@ -104,11 +104,19 @@ impl RecordSchema {
     pub fn parse_with(text: &str, references: &[Arc<str>]) -> Result<Self, SchemaError> {
         let (schema, others) =
             Schema::parse_str_with_list(text, references.iter().map(|text| &**text)).map_err(Box::new)?;
+        Self::of(&schema, &others)
+    }
+
+    /// Reads a parsed schema that names types of `others`.
+    ///
+    /// # Errors
+    /// When it is not a record, has a field of a type that is not supported, or a name is nowhere.
+    pub fn of(schema: &Schema, others: &[Schema]) -> Result<Self, SchemaError> {
         let mut names = HashMap::new();
-        for schema in others.iter().chain([&schema]) {
+        for schema in others.iter().chain([schema]) {
             collect_names(schema, &mut names);
         }
-        let Schema::Record(record) = &schema else {
+        let Schema::Record(record) = schema else {
             return Err(SchemaError::NotRecord);
         };
         let mut flattened = Flattened { names, open: Vec::new(), fields: Vec::new() };

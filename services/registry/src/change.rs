@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::avro;
-use crate::compatibility::{self, Graph, Level};
+use crate::compatibility::{self, Level};
 use crate::error::RegistryError;
 use crate::log::{ConfigValue, Fields, Record, SchemaValue};
 use crate::state::{Schema, State, Subject, VersionRef};
@@ -121,22 +121,20 @@ impl State {
     fn check_compatibility(&self, subject: &str, new: &apache_avro::Schema) -> Result<(), RegistryError> {
         let level = self.level(Some(subject));
         let Some(found) = self.subject(subject).filter(|_| level != Level::None) else { return Ok(()) };
-        let new = Graph::new(new, &[]).map_err(RegistryError::InvalidSchema)?;
         let compared = if level.is_transitive() { usize::MAX } else { 1 };
         for earlier in found.live().rev().take(compared) {
             let text = self.schema(earlier.id).map_or("", |schema| &schema.text);
-            let incompatible = |reasons: Vec<String>| RegistryError::Incompatible {
-                subject: subject.to_owned(),
-                version: earlier.version,
-                reason: format!("[{}]", reasons.join(", ")),
-            };
-            let parsed = avro::parse(text).map_err(|reason| incompatible(vec![reason]))?;
-            let graph = Graph::new(&parsed, &[]).map_err(|reason| incompatible(vec![reason]))?;
-            let mut reasons = compatibility::differences(level, &new, &graph);
-            if !reasons.is_empty() {
+            let verdict = avro::parse(text)
+                .map_err(|reason| vec![reason])
+                .and_then(|parsed| compatibility::check(level, new, &parsed));
+            verdict.map_err(|mut reasons| {
                 reasons.extend(compatibility::context(level, earlier.version, text));
-                return Err(incompatible(reasons));
-            }
+                RegistryError::Incompatible {
+                    subject: subject.to_owned(),
+                    version: earlier.version,
+                    reason: format!("[{}]", reasons.join(", ")),
+                }
+            })?;
         }
         Ok(())
     }

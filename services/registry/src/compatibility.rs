@@ -10,10 +10,11 @@ mod check;
 mod difference;
 mod graph;
 
+use apache_avro::Schema;
 use serde::{Deserialize, Serialize};
 
 use self::difference::Reader;
-pub use self::graph::Graph;
+use self::graph::Graph;
 
 /// Which earlier schemas a new one is compared with, and in which direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -80,20 +81,26 @@ impl Level {
     }
 }
 
-/// Why `new` may not follow `earlier` at this level, in Confluent's manner; empty when it may.
+/// Compares `new` with one earlier schema. Each has to define every type it uses.
 ///
-/// The messages about the new schema as the reader come first.
-pub fn differences(level: Level, new: &Graph<'_>, earlier: &Graph<'_>) -> Vec<String> {
+/// # Errors
+/// Why `new` may not follow it at this level, in Confluent's manner; what concerns the new schema as the reader comes first.
+pub fn check(level: Level, new: &Schema, earlier: &Schema) -> Result<(), Vec<String>> {
+    if level == Level::None {
+        return Ok(());
+    }
+    let graph = |schema| Graph::new(schema).map_err(|reason| vec![reason]);
+    let (new, earlier) = (graph(new)?, graph(earlier)?);
     let mut told = Vec::new();
     if level.is_backward() {
-        let found = check::differences(new, earlier);
+        let found = check::differences(&new, &earlier);
         told.extend(found.iter().map(|difference| difference.told(Reader::New).to_string()));
     }
     if level.is_forward() {
-        let found = check::differences(earlier, new);
+        let found = check::differences(&earlier, &new);
         told.extend(found.iter().map(|difference| difference.told(Reader::Old).to_string()));
     }
-    told
+    if told.is_empty() { Ok(()) } else { Err(told) }
 }
 
 /// What Confluent's registry says behind the differences: with which version, and at which level.

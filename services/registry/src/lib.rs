@@ -25,6 +25,7 @@ mod metrics;
 mod reader;
 mod rest;
 mod route;
+pub mod sal;
 mod state;
 mod store;
 mod topic;

@@ -137,15 +137,12 @@ impl Node<'_> {
 }
 
 impl<'a> Graph<'a> {
-    /// The graph of `schema`; the types that it takes from elsewhere are in `referenced`.
+    /// The graph of a schema that defines every type it uses.
     ///
     /// # Errors
-    /// When a name is used that neither defines.
-    pub fn new(schema: &'a Schema, referenced: &'a [Schema]) -> Result<Self, String> {
+    /// When it uses a name that it does not define.
+    pub fn new(schema: &'a Schema) -> Result<Self, String> {
         let mut builder = Builder::default();
-        for other in referenced {
-            builder.add(other);
-        }
         let root = builder.add(schema);
         let undefined = builder.nodes.iter().find_map(|node| match node {
             Node::Undefined(name) => Some(name),
