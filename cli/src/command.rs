@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::demo::DemoArgs;
 use crate::get::GetArgs;
 use crate::interfaces::InterfacesArgs;
-use crate::{check, demo, get, init, interfaces, topics};
+use crate::registry::RegistryArgs;
+use crate::{check, demo, get, init, interfaces, registry, topics};
 
 /// Exit code for a wrong command line, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -43,6 +44,8 @@ enum Command {
     Topics(TopicsArgs),
     /// Get records of a topic as a table, CSV or JSON lines.
     Get(GetArgs),
+    /// Look into the schema registry, compare versions, delete them, carry them to another registry.
+    Registry(RegistryArgs),
     /// Run a whole EFD on this machine: real Kafka and InfluxDB, all services, simulated SAL traffic.
     Demo(DemoArgs),
 }
@@ -119,6 +122,7 @@ async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&config, &args.parts).await,
         Command::Topics(args) => topics::run(&config, args.topic.as_deref()).await,
         Command::Get(args) => get::run(&config, &args).await,
+        Command::Registry(args) => registry::run(&config, &args).await,
         Command::Demo(args) => demo::run(&config, &args).await,
     }
 }

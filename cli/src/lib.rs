@@ -1,4 +1,4 @@
-//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get` and `demo`.
+//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get`, `registry` and `demo`.
 //!
 //! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gateway's gRPC and the
 //! admin ports. Only `efd demo` runs the services themselves, in its own process. An error is one line on standard error and
@@ -15,6 +15,7 @@ mod init;
 mod interfaces;
 mod metrics;
 mod output;
+mod registry;
 pub mod servers;
 mod sinks;
 mod time;

@@ -12,6 +12,9 @@ pub mod wire;
 
 pub use record::{Field, RecordSchema, SchemaError, Type};
 pub use references::RegisteredSchema;
-pub use registry::{RegistryClient, RegistryConfig, RegistryError, RegistryErrorKind, SubjectVersion};
+pub use registry::{
+    RegistryClient, RegistryConfig, RegistryError, RegistryErrorKind, SubjectVersion,
+    encoded as encoded_subject,
+};
 pub use subname::TopicSubname;
 pub use wire::SchemaRef;

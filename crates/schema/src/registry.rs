@@ -14,6 +14,7 @@ use http::{Method, Request, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
@@ -176,11 +177,6 @@ struct Shared {
 
 type Schemas = HashMap<SchemaRef, Arc<OnceCell<Arc<RegisteredSchema>>>>;
 
-#[derive(Serialize)]
-struct SchemaBody<'a> {
-    schema: &'a str,
-}
-
 #[derive(Deserialize)]
 struct IdAnswer {
     id: u32,
@@ -216,7 +212,7 @@ impl RegistryClient {
     /// See [`RegistryError`]; an invalid or incompatible schema is of kind `Refused`.
     pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
         let path = format!("/subjects/{}/versions?normalize=False", encoded(subject));
-        let answer: IdAnswer = self.call(Method::POST, &path, Some(schema)).await?;
+        let answer: IdAnswer = self.call(Method::POST, &path, Some(&json!({"schema": schema}))).await?;
         Ok(answer.id)
     }
 
@@ -230,7 +226,7 @@ impl RegistryClient {
         schema: &str,
     ) -> Result<Option<SubjectVersion>, RegistryError> {
         let path = format!("/subjects/{}?normalize=False&deleted=False", encoded(subject));
-        match self.call(Method::POST, &path, Some(schema)).await {
+        match self.call(Method::POST, &path, Some(&json!({"schema": schema}))).await {
             Ok(version) => Ok(Some(version)),
             Err(error) if error.kind() == RegistryErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -283,15 +279,19 @@ impl RegistryClient {
         self.shared.schemas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn call<T: DeserializeOwned>(
+    /// Any call of the registry's interface, for what has no method here. Names in `path` are encoded, see [`encoded`].
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
-        schema: Option<&str>,
+        body: Option<&Value>,
     ) -> Result<T, RegistryError> {
         let what = format!("{method} {path}");
         let request =
-            self.request(method, path, schema).map_err(|error| RegistryError::Settings(error.to_string()))?;
+            self.request(method, path, body).map_err(|error| RegistryError::Settings(error.to_string()))?;
         let config = &self.shared.config;
         let answer = self.shared.http.send(request, config.timeout).await.map_err(|error: HttpError| {
             RegistryError::Unreachable { url: config.url().to_owned(), reason: error.to_string() }
@@ -319,7 +319,7 @@ impl RegistryClient {
         &self,
         method: Method,
         path: &str,
-        schema: Option<&str>,
+        body: Option<&Value>,
     ) -> Result<Request<Bytes>, http::Error> {
         let config = &self.shared.config;
         let mut request = Request::builder()
@@ -332,10 +332,10 @@ impl RegistryClient {
                 efd_service::http::basic_authorization(user, config.password.expose()),
             );
         }
-        let body = match schema {
-            Some(schema) => {
+        let body = match body {
+            Some(body) => {
                 request = request.header(header::CONTENT_TYPE, MEDIA_TYPE);
-                Bytes::from(serde_json::to_vec(&SchemaBody { schema }).unwrap_or_default())
+                Bytes::from(body.to_string())
             }
             None => Bytes::new(),
         };
@@ -343,7 +343,8 @@ impl RegistryClient {
     }
 }
 
-pub(crate) fn encoded(subject: &str) -> impl std::fmt::Display + '_ {
+/// A name of a subject as it stands in a path.
+pub fn encoded(subject: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(subject, NON_ALPHANUMERIC)
 }
 

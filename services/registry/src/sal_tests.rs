@@ -60,7 +60,7 @@ fn a_value_that_changes_its_type_is_named_with_the_latest_version_that_has_it_ot
             "field a: InfluxDB has a as float since version 2 and would refuse it as integer; give the field another name"
         ]
     );
-    let told = texts(&topic(&[scalar("a", "float"), array("f", "int", 9)]), &[float.clone()]);
+    let told = texts(&topic(&[scalar("a", "float"), array("f", "int", 9)]), std::slice::from_ref(&float));
     assert!(told.len() == 1 && told[0].starts_with("field f: InfluxDB has f0 as float"), "{told:?}");
     // A new array whose element has the name of an old scalar.
     let told = texts(&topic(&[array("g", "int", 3)]), &[topic(&[scalar("g2", "double")])]);
