@@ -168,7 +168,7 @@ class Examples(unittest.TestCase):
     def test_the_summit_stores_each_component_once(self):
         manifests = rendered(ROOT / "helm/sites/summit.yaml")
         workers = [it for it in of_kind(manifests, "Deployment") if "-sink-" in it["metadata"]["name"]]
-        self.assertEqual(len(workers), 23)
+        self.assertEqual(len(workers), 30)
         init = named(manifests, "Job", "efd-init")["spec"]["template"]["spec"]["containers"][0]["command"]
         self.assertEqual(init[3], "init")
         self.assertEqual(len(init[4:]), len(set(init[4:])))

@@ -49,11 +49,18 @@ class Settings(unittest.TestCase):
     def test_a_worker_has_its_own_settings_over_those_of_all(self):
         manifests = rendered(CHART / "ci/everything-values.yaml")
         points = {name: yaml.safe_load(text)["batch"]["points"] for name, text in configs(manifests) if "-sink-" in name}
-        self.assertEqual(points, {"efd-sink-camera": 1000, "efd-sink-mount": 1000, "efd-sink-m1m3": 9000})
-        m1m3 = yaml.safe_load(named(manifests, "ConfigMap", "efd-sink-m1m3")["data"]["config.yaml"])
-        self.assertEqual(m1m3["worker"], "m1m3")
-        self.assertEqual(m1m3["topics"], ["lsst.test.MTM1M3.forceActuatorData", "lsst.square.weather"])
-        self.assertEqual(m1m3["components"], [])
+        self.assertEqual(points, {"efd-sink-camera": 1000, "efd-sink-forces": 1000, "efd-sink-mount": 1000, "efd-sink-m1m3": 9000})
+
+    def test_a_topic_of_one_worker_is_left_out_by_the_owner_of_its_component(self):
+        manifests = rendered(CHART / "ci/everything-values.yaml")
+        m1m3, forces = (
+            yaml.safe_load(named(manifests, "ConfigMap", f"efd-sink-{name}")["data"]["config.yaml"]) for name in ("m1m3", "forces")
+        )
+        self.assertEqual((m1m3["worker"], m1m3["components"], m1m3["topics"]), ("m1m3", ["MTM1M3"], []))
+        of_m1m3 = ["lsst.test.MTM1M3.forceActuatorData", r"^lsst\.test\.MTM1M3\.applied.*$"]
+        self.assertEqual(m1m3["exclude"], [*of_m1m3, "lsst.test.MTM1M3.gyroData"])
+        self.assertEqual(forces["topics"], [*of_m1m3, "lsst.square.weather"])
+        self.assertNotIn("exclude", forces)
 
     def test_the_command_knows_each_worker(self):
         manifests = rendered(CHART / "ci/everything-values.yaml")

@@ -65,20 +65,9 @@
 {{- $_ := set $owners . $name }}
 {{- end }}
 {{- end }}
-{{- $prefix := printf "lsst.%s." .Values.topicSubname }}
-{{- $split := list }}
-{{- range $owned, $name := $owners }}
-{{- if hasPrefix $prefix $owned }}
-{{- $component := index (splitList "." $owned) 2 }}
-{{- $split = append $split $component }}
-{{- if hasKey $owners $component }}
-{{- fail (printf "sink.workers.%s owns %s, which sink.workers.%s owns with %s" $name $owned (get $owners $component) $component) }}
-{{- end }}
-{{- end }}
-{{- end }}
 {{- range .Values.components }}
-{{- if not (or (hasKey $owners .) (has . $split)) }}
-{{- fail (printf "components has %s, but no worker in sink.workers owns it: its records would be stored nowhere" .) }}
+{{- if not (hasKey $owners .) }}
+{{- fail (printf "components has %s, but no worker in sink.workers owns it: what no other names would be stored nowhere" .) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -11,7 +11,10 @@ influxdb: {ports: {http: 8086}, reaches: []}
 efd:      {ports: {}, reaches: [kafka, registry, influxdb, gateway, ingest, sink]}
 {{- end }}
 
-{{/* The sink workers: name -> values, its own over those of `sink`; components and topics go to the settings. */}}
+{{/*
+The sink workers: name -> values, its own over those of `sink`; components and topics go to the settings. A topic that is
+given to one worker is left out by the worker that owns its component, so that a component can be split.
+*/}}
 {{- define "efd.workers" -}}
 {{- $workers := .Values.sink.workers }}
 {{- if not $workers }}
@@ -22,9 +25,28 @@ efd:      {ports: {}, reaches: [kafka, registry, influxdb, gateway, ingest, sink
 {{- $values := mergeOverwrite (deepCopy (omit $.Values.sink "workers")) (deepCopy (omit $worker "components" "topics")) }}
 {{- $owned := dict "worker" $name "components" ($worker.components | default list) "topics" ($worker.topics | default list) }}
 {{- $_ := set $values "config" (merge $owned $values.config) }}
+{{- with include "efd.ownedByOthers" (dict "root" $ "name" $name "workers" $workers) | fromJsonArray }}
+{{- $_ := set $values.config "exclude" (concat . ($values.config.exclude | default list)) }}
+{{- end }}
 {{- $_ := set $all $name $values }}
 {{- end }}
 {{- toYaml $all }}
+{{- end }}
+
+{{/* Topics of a worker's components that other workers have. Takes: root, name, workers. */}}
+{{- define "efd.ownedByOthers" -}}
+{{- $found := list }}
+{{- range $name, $worker := .workers }}
+{{- range $topic := (eq $name $.name | ternary list ($worker.topics | default list)) }}
+{{- range (get $.workers $.name).components }}
+{{- /* A topic may be an expression: ^lsst\.sal\.MTM1M3\.applied.*$ */}}
+{{- if hasPrefix (printf "lsst.%s.%s." $.root.Values.topicSubname .) ($topic | trimPrefix "^" | replace "\\" "") }}
+{{- $found = append $found $topic }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $found }}
 {{- end }}
 
 {{/* All Deployments: workload -> service, its values, its ports. */}}
