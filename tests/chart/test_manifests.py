@@ -145,6 +145,13 @@ class Manifests(unittest.TestCase):
         before, after = checksum(template()), checksum(template("--set", "gateway.config.query.max_running=7"))
         self.assertEqual({name for name in before if before[name] != after[name]}, {"efd-gateway"})
 
+    @for_each_values_file
+    def test_what_uninstalling_leaves_goes_when_it_is_done(self, manifests):
+        for manifest in manifests:
+            annotations = manifest["metadata"].get("annotations", {})
+            if "helm.sh/hook" in annotations:
+                self.assertIn("hook-succeeded", annotations["helm.sh/hook-delete-policy"])
+
     def test_notes_print_the_next_commands(self):
         code, output, errors = helm("install", "efd", CHART, "--namespace", "efd", "--dry-run=client")
         self.assertEqual(code, 0, errors)

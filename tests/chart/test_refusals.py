@@ -33,6 +33,8 @@ REFUSED = [
     ("a topic that is neither name nor expression", workers(a={"components": ALL}, b={"topics": ["lsst.sal.*"]}), ["/sink/workers/b/topics/0"]),
     ("dead letters by expression", workers(a={"components": ALL}, b={"topics": ["^x.dlq$"]}), ["/sink/workers/b/topics/0"]),
     ("a component that nobody stores", workers(a={"components": ["Test"]}), ["components", "ATCamera"]),
+    ("a sample for the test that nobody stores", ("--set", "test.topic=lsst.sal.Other.sample"), ["test.topic", "lsst.sal.Other.sample"]),
+    ("a topic for the test that is none of SAL's", ("--set", "test.topic=sample"), ["/test/topic"]),
     ("what a worker owns in its settings", ("--set", "sink.config.topics={x}"), ["sink.config.topics", "sink.workers"]),
     ("no address of Kafka", ("--set", "kafka.enabled=false"), ["kafka.address"]),
     ("no address of InfluxDB", ("--set", "influxdb.enabled=false"), ["influxdb.address"]),

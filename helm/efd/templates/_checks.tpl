@@ -70,4 +70,9 @@
 {{- fail (printf "components has %s, but no worker in sink.workers owns it: what no other names would be stored nowhere" .) }}
 {{- end }}
 {{- end }}
+{{- with .Values.ingest.enabled | ternary .Values.test.topic "" }}
+{{- if not (or (hasKey $owners .) (hasKey $owners (index (splitList "." .) 2))) }}
+{{- fail (printf "test.topic is %s, which no worker in sink.workers stores: give another topic, or none" .) }}
+{{- end }}
+{{- end }}
 {{- end }}
