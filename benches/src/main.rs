@@ -4,12 +4,17 @@
 //! [`Room`] with whatever servers it asks for, and gives rows. Machines are shared and noisy: where it can, a row says
 //! something that does not depend on the machine (a ratio, nanoseconds per field), and each says what is expected of it.
 
+mod discard;
 mod encoding;
 mod interfaces;
+mod latency;
 mod machine;
 mod room;
 mod row;
 mod simulator;
+mod sink;
+mod transcoding;
+mod worker;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -27,9 +32,12 @@ struct Benchmark {
     run: fn(&Room) -> anyhow::Result<Vec<Row>>,
 }
 
-const BENCHMARKS: [Benchmark; 2] = [
+const BENCHMARKS: [Benchmark; 5] = [
     Benchmark { name: "encoding", run: encoding::run },
     Benchmark { name: "simulator into kafka", run: simulator::run },
+    Benchmark { name: "transcoding", run: transcoding::run },
+    Benchmark { name: "sink", run: sink::run },
+    Benchmark { name: "latency", run: latency::run },
 ];
 
 /// Runs the benchmarks and prints one table.
@@ -45,6 +53,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    let program = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
+    if program.file_name().is_some_and(|name| name == worker::NAME) {
+        return efd_service::main(worker::NAME, "The sink, measured", efd_sink::run);
+    }
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

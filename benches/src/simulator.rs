@@ -29,9 +29,16 @@ const WARM_UP: f64 = 300_000.0;
 
 /// What one run came to.
 #[derive(Debug)]
-struct Run {
+pub struct Run {
     report: Report,
     cpu: Duration,
+}
+
+impl Run {
+    /// Records that Kafka acknowledged.
+    pub fn delivered(&self) -> u64 {
+        self.report.totals.delivered
+    }
 }
 
 /// Records, values and bytes a second of each width, and what part of the work is encoding.
@@ -77,6 +84,7 @@ impl Case {
         config.interfaces = interfaces.to_owned();
         config.simulator.rates = Some(rates);
         config.simulator.duration = Some(Duration::from_secs_f64(self.records / HERTZ));
+        config.simulator.rate = Rate::Unthrottled(Max::Max);
         ingest(config, room, servers).await
     }
 }
@@ -88,6 +96,7 @@ async fn summit(room: &Room, servers: &Servers) -> anyhow::Result<Vec<Row>> {
     config.interfaces = Room::interfaces();
     config.simulator.profile = Profile::Summit;
     config.simulator.duration = Some(Duration::from_secs_f64(room.scaled(FIELDS / 250_000.0)));
+    config.simulator.rate = Rate::Unthrottled(Max::Max);
     let run = ingest(config, room, servers).await?;
     let Report { seconds, totals, .. } = run.report;
     let case = "mix of the Summit";
@@ -99,12 +108,14 @@ async fn summit(room: &Room, servers: &Servers) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Runs the service until the simulator is through and everything is acknowledged.
-async fn ingest(mut config: Config, room: &Room, servers: &Servers) -> anyhow::Result<Run> {
+///
+/// # Errors
+/// When something was not delivered.
+pub async fn ingest(mut config: Config, room: &Room, servers: &Servers) -> anyhow::Result<Run> {
     let account = room.folder().join("account.json");
     config.kafka = servers.kafka.config();
     config.registry.url = Some(servers.registry.clone());
     config.simulator.enabled = true;
-    config.simulator.rate = Rate::Unthrottled(Max::Max);
     config.simulator.account = Some(PathBuf::from(&account));
     let instance = Instance::start("efd-ingest", ([127, 0, 0, 1], 0).into())?;
     let before = cpu_time()?;

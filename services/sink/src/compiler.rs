@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use efd_sal::StoredType;
 use efd_schema::Type;
 
-use crate::mapping::{Floats, MappingConfig};
+use crate::field_types::Stored;
+use crate::mapping::{Floats, MappingConfig, TypeConflict};
 use crate::plan::{Elements, Key, Kind, Notes, Op, PlanError, Shape};
 use crate::private::PrivateField;
 
@@ -16,12 +18,15 @@ const RESERVED: &str = "time";
 /// What has been compiled so far.
 pub struct Compiler<'a> {
     mapping: &'a MappingConfig,
+    stored: &'a Stored,
     /// All keys, each `,name=`.
     pub keys: Vec<u8>,
     /// Where each of them stands.
     pub sorted: Vec<Key>,
     /// Names that a second field claimed too, or that InfluxDB does not take.
     pub collisions: Vec<String>,
+    /// Names under which the destination has another type.
+    pub conflicts: Vec<String>,
     /// Whether the field with the time was there.
     pub has_time: bool,
     names: HashSet<String>,
@@ -29,12 +34,14 @@ pub struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     /// Nothing yet.
-    pub fn new(mapping: &'a MappingConfig) -> Self {
+    pub fn new(mapping: &'a MappingConfig, stored: &'a Stored) -> Self {
         Self {
             mapping,
+            stored,
             keys: Vec::new(),
             sorted: Vec::new(),
             collisions: Vec::new(),
+            conflicts: Vec::new(),
             has_time: false,
             names: HashSet::from([RESERVED.to_owned()]),
         }
@@ -50,8 +57,9 @@ impl<'a> Compiler<'a> {
             let mut base = vec![b','];
             escape_into(name, b",= ", &mut base);
             let length = length.unwrap_or(0).min(MAX_PREPARED);
-            let keys =
-                (0..length).map(|index| self.key(format!("{name}{index}"))).collect::<Result<_, _>>()?;
+            let keys = (0..length)
+                .map(|index| self.key(format!("{name}{index}"), kind.stored()))
+                .collect::<Result<_, _>>()?;
             let shape = Shape::Many(Box::new(Elements { base: base.into(), keys, item_null }));
             return Ok(Op { kind, null_branch, shape, notes: None });
         }
@@ -74,12 +82,18 @@ impl<'a> Compiler<'a> {
             }
             self.has_time = true;
         }
-        let key = if is_tag { Key::default() } else { self.key(name.to_owned())? };
+        let key = if is_tag { Key::default() } else { self.key(name.to_owned(), kind.stored())? };
         let notes = (notes != Notes::default()).then(|| Box::new(notes));
         Ok(Op { kind, null_branch, shape: Shape::One(key), notes })
     }
 
-    fn key(&mut self, name: String) -> Result<Key, PlanError> {
+    fn key(&mut self, mut name: String, ty: StoredType) -> Result<Key, PlanError> {
+        if self.stored.get(&name).is_some_and(|types| !types.is_empty() && !types.contains(&ty)) {
+            self.conflicts.push(name.clone());
+            if self.mapping.type_conflict == TypeConflict::Suffix {
+                name = format!("{name}_{}", ty.name());
+            }
+        }
         if self.names.contains(name.as_str()) {
             self.collisions.push(name);
             return Ok(Key::default());

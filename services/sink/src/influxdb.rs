@@ -234,7 +234,20 @@ impl InfluxDb {
             .unwrap_or_else(|_| Err(refused("creating the bucket", "no answer in time".to_owned())))
     }
 
-    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Bytes>, PrepareError> {
+    /// Database and retention policy for a query in InfluxQL; a bucket has both in its name, or the default policy.
+    pub(crate) fn read_names(&self) -> (&str, &str) {
+        if self.config.version == 1 {
+            return (&self.config.database, &self.config.retention_policy);
+        }
+        self.config.bucket.split_once('/').unwrap_or((&self.config.bucket, "autogen"))
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, PrepareError> {
         let uri = format!("{}{path}", self.config.url()).parse::<Uri>().map_err(http::Error::from)?;
         let request = self.request(method, uri, "application/x-www-form-urlencoded", body)?;
         Ok(self.http.send(request, self.config.timeout).await?)
@@ -332,12 +345,12 @@ fn token_authorization(token: &str) -> Result<HeaderValue, String> {
     Ok(value)
 }
 
-fn encoded(text: &str) -> impl std::fmt::Display + '_ {
+pub(crate) fn encoded(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 /// An identifier of InfluxQL.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', r"\\").replace('"', r#"\""#))
 }
 

@@ -26,6 +26,7 @@ mod consumer;
 mod dead_letter;
 mod destination;
 mod error;
+mod field_types;
 mod gzip;
 mod influxdb;
 mod lag;
@@ -63,7 +64,7 @@ pub use bounds::{BatchConfig, DeadLetterConfig, ReadAheadConfig, RetryConfig};
 pub use config::{Config, GroupProtocol};
 pub use destination::{Compression, DestinationConfig};
 pub use error::{Cause, Reason, SinkError};
-pub use mapping::{Floats, MappingConfig, TimeFormat, WriterTag};
+pub use mapping::{Floats, MappingConfig, TimeFormat, TypeConflict, WriterTag};
 pub use plan::{Plan, PlanError};
 pub use point::{Point, PointError, append};
 pub use private::Private;
@@ -72,7 +73,6 @@ pub use record::Record;
 use crate::error::SinkError as Error;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
-use crate::schemas::Schemas;
 
 /// Runs the sink until a stop is requested: one pipeline for each destination, over one cache of plans.
 ///
@@ -85,10 +85,9 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let influxdb = Arc::new(FirstOf::new(ctx.ready.latch("influxdb")));
     let metrics = Arc::new(Metrics::new(&ctx.meter));
     let registry = RegistryClient::new(&config.registry).map_err(Error::from)?;
-    let schemas = Schemas::new(registry, &config, metrics.clone(), ctx.stop.clone());
     let mut pipelines = Vec::new();
     for index in 0..config.destinations.len() {
-        let pipeline = Pipeline::new(&config, index, schemas.clone(), metrics.clone())?;
+        let pipeline = Pipeline::new(&config, index, registry.clone(), metrics.clone(), ctx.stop.clone())?;
         pipelines.push(pipeline.run(ctx.stop.clone(), influxdb.clone(), None));
     }
     let kafka_answers = release_when_kafka_answers(&config, &ctx, kafka);

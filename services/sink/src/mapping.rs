@@ -21,6 +21,8 @@ pub struct MappingConfig {
     pub writer_tags: Vec<WriterTag>,
     /// Text of a `float`. Default `exact`.
     pub floats: Floats,
+    /// What becomes of a field that has another type in the destination. Default `dead_letter`.
+    pub type_conflict: TypeConflict,
 }
 
 /// Unit of the time field, counted from 1970 UTC.
@@ -79,6 +81,16 @@ pub enum Floats {
     Shortest,
 }
 
+/// What becomes of a field whose type is another one than what the destination has under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TypeConflict {
+    /// It is written; a point that the destination refuses for it is a dead letter. In a new shard it is not refused.
+    DeadLetter,
+    /// It is written under its name, an underscore and its type: `x_integer`.
+    Suffix,
+}
+
 impl Default for MappingConfig {
     fn default() -> Self {
         Self {
@@ -87,6 +99,7 @@ impl Default for MappingConfig {
             tags: Vec::new(),
             writer_tags: Vec::new(),
             floats: Floats::Exact,
+            type_conflict: TypeConflict::DeadLetter,
         }
     }
 }
@@ -108,3 +121,7 @@ impl MappingConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "mapping_tests.rs"]
+mod tests;

@@ -85,6 +85,8 @@ pub struct Metrics {
     writes: Counter<u64>,
     retries: Counter<u64>,
     conflicts: Counter<u64>,
+    foreseen: Counter<u64>,
+    collisions: Counter<u64>,
     write: Histogram<f64>,
     up: Gauge<u64>,
     in_flight: UpDownCounter<i64>,
@@ -127,6 +129,11 @@ impl Metrics {
                 "efd_sink_type_conflicts",
                 "Points refused because a field has another type than before, by the first field that InfluxDB names",
             ),
+            foreseen: counter(
+                "efd_sink_type_conflicts_foreseen",
+                "Fields of new schemas that a destination has with another type",
+            ),
+            collisions: counter("efd_sink_name_collisions", "Names in new schemas that two fields claim"),
             write: seconds("efd_sink_write", "Duration of one request to a destination"),
             up: gauge("efd_sink_destination_up", "1 while the destination takes what is written, else 0"),
             in_flight: meter
@@ -152,7 +159,6 @@ impl Metrics {
         metrics.omitted.add(0, &[]);
         metrics.conflicts.add(0, &[]);
         metrics.registry_up.record(1, &[]);
-        metrics.plans.record(0, &[]);
         metrics
     }
 
@@ -264,12 +270,27 @@ impl Metrics {
 
     /// Points were refused because of a field's type.
     pub fn type_conflicts(&self, measurement: &str, field: &str, points: u64) {
+        self.conflicts.add(points, &self.field_labels(measurement, field));
+    }
+
+    /// A new schema has a field that the destination has with another type.
+    pub fn conflict_foreseen(&self, measurement: &str, field: &str) {
+        self.foreseen.add(1, &self.field_labels(measurement, field));
+    }
+
+    /// A new schema has names that two fields claim.
+    pub fn name_collisions(&self, measurement: &str, names: u64) {
+        if names > 0 {
+            self.collisions.add(names, &[KeyValue::new("measurement", measurement.to_owned())]);
+        }
+    }
+
+    fn field_labels(&self, measurement: &str, field: &str) -> [KeyValue; 2] {
         let mut seen = self.conflicting.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (measurement.to_owned(), field.to_owned());
         let is_known = seen.contains(&pair) || (seen.len() < MAX_CONFLICTS && seen.insert(pair.clone()));
         let (measurement, field) = if is_known { pair } else { ("other".to_owned(), "other".to_owned()) };
-        let labels = [KeyValue::new("measurement", measurement), KeyValue::new("field", field)];
-        self.conflicts.add(points, &labels);
+        [KeyValue::new("measurement", measurement), KeyValue::new("field", field)]
     }
 
     /// Whether a destination takes what is written.
@@ -298,8 +319,8 @@ impl Metrics {
     }
 
     /// Size of the plan cache.
-    pub fn plans(&self, entries: usize) {
-        self.plans.record(entries as u64, &[]);
+    pub fn plans(&self, destination: &str, entries: usize) {
+        self.plans.record(entries as u64, &destination_label(destination));
     }
 }
 

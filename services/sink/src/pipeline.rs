@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use efd_kafka::ConsumerThread;
+use efd_schema::RegistryClient;
 use efd_service::Stop;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -17,6 +18,7 @@ use crate::config::{Config, GroupProtocol};
 use crate::consumer::{Buffers, Consumer};
 use crate::dead_letter::DeadLetters;
 use crate::error::SinkError;
+use crate::field_types::FieldTypes;
 use crate::influxdb::InfluxDb;
 use crate::line_writer::LineWriter;
 use crate::metrics::Metrics;
@@ -48,8 +50,9 @@ impl Pipeline {
     pub(crate) fn new(
         config: &Config,
         index: usize,
-        schemas: Schemas,
+        registry: RegistryClient,
         metrics: Arc<Metrics>,
+        stop: Stop,
     ) -> Result<Self, SinkError> {
         let group = config.group(index);
         let settings = config.destinations.get(index).cloned().unwrap_or_default();
@@ -67,6 +70,8 @@ impl Pipeline {
         let influxdb = InfluxDb::new(&settings)
             .map_err(|problem| SinkError::Destination { destination: destination.clone(), problem })?;
         let retry = (config.retry.min, config.retry.max);
+        let types = FieldTypes::new(Some(influxdb.clone()), retry);
+        let schemas = Schemas::new(registry, types, config, (&destination, metrics.clone()), stop);
         let lines = LineWriter::new(influxdb, &destination, retry, metrics.clone());
         Ok(Self {
             destination,

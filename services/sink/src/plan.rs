@@ -4,10 +4,12 @@
 //! same name, for example an array `temp` and a scalar `temp1`. That is found here, once per schema: the field declared
 //! first keeps the name, and the later one is decoded but not written.
 
+use efd_sal::StoredType;
 use efd_schema::{RecordSchema, SchemaRef};
 use thiserror::Error;
 
 use crate::compiler::{Compiler, escape_into};
+use crate::field_types::Stored;
 use crate::mapping::MappingConfig;
 use crate::private::PrivateField;
 
@@ -51,6 +53,18 @@ pub enum Kind {
     Fixed(usize),
     /// Index into these symbols.
     Enum(Box<[Box<str>]>),
+}
+
+impl Kind {
+    /// How InfluxDB stores it.
+    pub fn stored(&self) -> StoredType {
+        match self {
+            Self::Boolean => StoredType::Boolean,
+            Self::Int | Self::Long => StoredType::Integer,
+            Self::Float | Self::ShortFloat | Self::Double | Self::Time => StoredType::Float,
+            Self::Text | Self::Fixed(_) | Self::Enum(_) => StoredType::String,
+        }
+    }
 }
 
 /// Where a prepared key stands in [`Plan::keys`]. Length 0: another field has the name, the value is not written.
@@ -118,6 +132,7 @@ pub struct Plan {
     /// All prepared keys in the order of their text.
     sorted: Box<[Key]>,
     collisions: Box<[String]>,
+    conflicts: Box<[String]>,
 }
 
 impl Plan {
@@ -130,9 +145,22 @@ impl Plan {
         schema: &RecordSchema,
         mapping: &MappingConfig,
     ) -> Result<Self, PlanError> {
+        Self::compile_beside(schema_id, schema, mapping, &Stored::new())
+    }
+
+    /// The same for a destination that has fields already.
+    ///
+    /// # Errors
+    /// As with [`Plan::compile`].
+    pub(crate) fn compile_beside(
+        schema_id: impl Into<SchemaRef>,
+        schema: &RecordSchema,
+        mapping: &MappingConfig,
+        stored: &Stored,
+    ) -> Result<Self, PlanError> {
         let mut head = Vec::new();
         escape_into(&schema.name, b", ", &mut head);
-        let mut compiler = Compiler::new(mapping);
+        let mut compiler = Compiler::new(mapping, stored);
         let mut ops = Vec::with_capacity(schema.fields.len());
         for field in &schema.fields {
             ops.push(compiler.op(&field.name, &field.ty, field.length)?);
@@ -153,6 +181,7 @@ impl Plan {
             keys: compiler.keys.into(),
             sorted: compiler.sorted.into(),
             collisions: compiler.collisions.into(),
+            conflicts: compiler.conflicts.into(),
         })
     }
 
@@ -189,6 +218,25 @@ impl Plan {
     /// Whether a field or prepared element has this key: comma, escaped name, equal sign.
     pub fn has_key(&self, key: &[u8]) -> bool {
         self.sorted.binary_search_by(|known| key_text(&self.keys, *known).cmp(key)).is_ok()
+    }
+
+    /// Names under which the destination has another type, in the order of the schema.
+    pub fn conflicts(&self) -> &[String] {
+        &self.conflicts
+    }
+
+    /// Names and types of all fields that are written.
+    pub fn field_types(&self) -> impl Iterator<Item = (&str, StoredType)> {
+        self.ops.iter().flat_map(|op| {
+            let keys = match &op.shape {
+                Shape::One(key) => std::slice::from_ref(key),
+                Shape::Many(elements) => &elements.keys,
+            };
+            keys.iter().filter_map(|key| {
+                let name = key_text(&self.keys, *key).strip_prefix(b",")?.strip_suffix(b"=")?;
+                Some((std::str::from_utf8(name).ok()?, op.kind.stored()))
+            })
+        })
     }
 
     /// Names that a second field claimed too, in the order of the schema.

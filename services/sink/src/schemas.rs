@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::error::{Cause, Reason};
+use crate::field_types::FieldTypes;
 use crate::mapping::MappingConfig;
 use crate::metrics::{ComponentId, Metrics, component_of};
 use crate::plan::Plan;
@@ -62,6 +63,8 @@ pub struct Schemas {
 #[derive(Debug)]
 struct Shared {
     client: RegistryClient,
+    types: FieldTypes,
+    destination: String,
     retry: (Duration, Duration),
     mapping: MappingConfig,
     wait: Duration,
@@ -79,9 +82,17 @@ struct Shared {
 impl Schemas {
     /// An empty cache over a registry. Has to be called inside a Tokio runtime, which does the look-ups until `stop` is
     /// requested.
-    pub fn new(client: RegistryClient, config: &Config, metrics: Arc<Metrics>, stop: Stop) -> Self {
+    pub fn new(
+        client: RegistryClient,
+        types: FieldTypes,
+        config: &Config,
+        (destination, metrics): (&str, Arc<Metrics>),
+        stop: Stop,
+    ) -> Self {
         let shared = Shared {
             client,
+            types,
+            destination: destination.to_owned(),
             retry: (config.retry.min, config.retry.max),
             mapping: config.mapping.clone(),
             wait: config.schema_wait,
@@ -111,7 +122,7 @@ impl Schemas {
             make_room(&mut entries, shared.capacity);
         }
         entries.insert(id, Entry { lookup: Lookup::Waiting, until: None });
-        shared.metrics.plans(entries.len());
+        shared.metrics.plans(&shared.destination, entries.len());
         drop(entries);
         let (stop, look_up) = (shared.stop.clone(), look_up(shared.clone(), id));
         shared.runtime.spawn(async move {
@@ -161,7 +172,7 @@ fn make_room(entries: &mut HashMap<SchemaRef, Entry>, capacity: usize) {
 async fn look_up(shared: Arc<Shared>, id: SchemaRef) {
     let (lookup, until) = match fetch(&shared, id).await {
         Ok(registered) => {
-            let lookup = compile(&shared, id, &registered);
+            let lookup = compile(&shared, id, &registered).await;
             shared.client.forget(id);
             (lookup, None)
         }
@@ -210,23 +221,24 @@ async fn fetch(shared: &Shared, id: SchemaRef) -> Result<Arc<RegisteredSchema>, 
     }
 }
 
-fn compile(shared: &Shared, id: SchemaRef, registered: &RegisteredSchema) -> Lookup {
-    let plan = RecordSchema::parse_with(&registered.text, &registered.references)
-        .map_err(|error| Cause::from(&error))
-        .and_then(|schema| Plan::compile(id, &schema, &shared.mapping).map_err(|error| Cause::from(&error)));
-    match plan {
-        Ok(plan) => {
-            if let Some(first) = plan.collisions().first() {
-                tracing::warn!(
-                    schema_id = %id,
-                    measurement = plan.measurement(),
-                    collisions = plan.collisions().len(),
-                    first,
-                    "two fields claim the same name, the one declared first keeps it"
-                );
-            }
-            let component = shared.metrics.component(component_of(plan.measurement()));
-            Lookup::Ready(Arc::new(Known { plan, component }))
+async fn compile(shared: &Shared, id: SchemaRef, registered: &RegisteredSchema) -> Lookup {
+    let schema = RecordSchema::parse_with(&registered.text, &registered.references);
+    let known = match schema.map_err(|error| Cause::from(&error)) {
+        Ok(schema) => {
+            let stored = shared.types.stored(&schema.name).await;
+            shared.types.compiled(&schema.name, stored, |stored| {
+                let plan = Plan::compile_beside(id, &schema, &shared.mapping, stored)
+                    .map_err(|error| Cause::from(&error))?;
+                let component = shared.metrics.component(component_of(plan.measurement()));
+                Ok(Known { plan, component })
+            })
+        }
+        Err(cause) => Err(cause),
+    };
+    match known {
+        Ok(known) => {
+            tell(shared, &known.plan);
+            Lookup::Ready(known)
         }
         Err(cause) => {
             tracing::warn!(
@@ -236,6 +248,36 @@ fn compile(shared: &Shared, id: SchemaRef, registered: &RegisteredSchema) -> Loo
             );
             Lookup::Dead(Arc::new(cause))
         }
+    }
+}
+
+/// Tells once what of a schema is not written, or not under its name.
+fn tell(shared: &Shared, plan: &Plan) {
+    let (schema_id, measurement) = (plan.schema_id(), plan.measurement());
+    shared.metrics.name_collisions(measurement, plan.collisions().len() as u64);
+    if let Some(first) = plan.collisions().first() {
+        let collisions = plan.collisions().len();
+        tracing::warn!(
+            %schema_id,
+            measurement,
+            collisions,
+            first,
+            "two fields claim the same name, the one declared first keeps it"
+        );
+    }
+    for field in plan.conflicts() {
+        shared.metrics.conflict_foreseen(measurement, field);
+    }
+    if let Some(first) = plan.conflicts().first() {
+        let (conflicts, destination) = (plan.conflicts().len(), &shared.destination);
+        tracing::warn!(
+            %schema_id,
+            measurement,
+            destination,
+            conflicts,
+            first,
+            "the destination has other types under the names of fields"
+        );
     }
 }
 

@@ -22,7 +22,8 @@ fn schemas(server: &FakeServer, change: impl FnOnce(&mut Config)) -> Schemas {
     };
     change(&mut config);
     let client = RegistryClient::new(&config.registry).unwrap();
-    Schemas::new(client, &config, metrics(), Stop::new())
+    let types = FieldTypes::new(None, (config.retry.min, config.retry.max));
+    Schemas::new(client, types, &config, ("influxdb", metrics()), Stop::new())
 }
 
 fn is_waiting(schemas: &Schemas, id: u32) -> bool {
