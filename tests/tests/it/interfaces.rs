@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use efd_sal::{ClashKind, Component, Release, clashes};
 use efd_schema::RecordSchema;
-use efd_sink::Plan;
+use efd_sink::{MappingConfig, Plan};
 use efd_tests::{Output, efd, interfaces, release, write_release};
 
 /// Time to load a whole release; a debug build takes several times as long.
@@ -109,7 +109,7 @@ async fn the_sink_resolves_exactly_the_collisions_that_check_reports() {
             components(&efd_ingest::interfaces::open(&folder).unwrap()).iter().flat_map(|c| &c.topics)
         {
             let schema = RecordSchema::parse(&topic.avro_schema()).unwrap();
-            let plan = Plan::compile(1, &schema).unwrap();
+            let plan = Plan::compile(1, &schema, &MappingConfig::default()).unwrap();
             let mut reported: Vec<String> = clashes(&topic.fields)
                 .into_iter()
                 .filter(|clash| clash.kind != ClashKind::Ambiguity)
