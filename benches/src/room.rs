@@ -72,6 +72,7 @@ impl Room {
         let kafka = Kafka::start(&programs, self.folder()).await?;
         let port = free_port()?;
         let mut config = efd_registry::Config { http: ([127, 0, 0, 1], port).into(), ..Default::default() };
+        config.grpc = ([127, 0, 0, 1], 0).into();
         config.kafka = kafka.config();
         config.schemas.replication = 1;
         let instance = Instance::start("efd-registry", ([127, 0, 0, 1], 0).into())?;

@@ -24,3 +24,15 @@ pub mod query {
         pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("efd.query.v1");
     }
 }
+
+/// Schemas; served by the registry, and used between its replicas.
+pub mod registry {
+    /// First version.
+    #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated from the contracts")]
+    pub mod v1 {
+        tonic::include_proto!("efd.registry.v1");
+
+        /// The contracts as an encoded `FileDescriptorSet`, comments included, for gRPC reflection.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("efd.registry.v1");
+    }
+}

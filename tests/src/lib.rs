@@ -21,7 +21,7 @@ pub use efd::servers::{Generation, Signal};
 pub use protection::{PASSWORD, Protection, Told, USER};
 pub use release::write_release;
 pub use service::{Service, binary};
-pub use stack::{CLIENT_TOKEN, Options, Stack, interfaces};
+pub use stack::{CLIENT_TOKEN, Options, Registry, Stack, interfaces};
 
 /// Bound on anything that a test waits for; far longer than anything takes, since machines are shared.
 pub const DEADLINE: Duration = Duration::from_secs(180);

@@ -116,6 +116,22 @@ impl Service {
         self.process.stop(Signal::SIGKILL);
     }
 
+    /// Stops its clock, as a machine does that is out of memory or asleep, until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets a paused one go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.process.signal(Signal::SIGCONT)
+    }
+
     /// Starts it again with the same settings.
     ///
     /// # Errors

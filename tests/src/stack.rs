@@ -1,6 +1,7 @@
 //! Kafka, InfluxDB and the services of one test.
 
 mod contents;
+mod registries;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::protection::{self, PASSWORD, Protection, Told};
 use crate::service::Service;
+pub use registries::Registry;
 use settings::merge;
 
 /// The sink worker of the tests.
@@ -74,6 +76,7 @@ pub struct Stack {
     pub influxdb: InfluxDb,
     options: Options,
     registry_port: u16,
+    registry_grpc_port: u16,
     sink_admin: u16,
     gateway_port: u16,
     folder: TempDir,
@@ -100,6 +103,7 @@ impl Stack {
             influxdb,
             options,
             registry_port: free_port()?,
+            registry_grpc_port: free_port()?,
             sink_admin: free_port()?,
             gateway_port: free_port()?,
             folder,
@@ -134,6 +138,7 @@ impl Stack {
         let settings = json!({
             "service": {"admin": local(admin)},
             "http": local(self.registry_port),
+            "grpc": local(self.registry_grpc_port),
             "kafka": self.kafka_settings(),
         });
         Ok(self.registry.insert(self.start("registry", &settings, admin)?))
@@ -239,6 +244,16 @@ impl Stack {
     /// Address of the registry.
     pub fn registry_url(&self) -> String {
         format!("http://{}", local(self.registry_port))
+    }
+
+    /// Address of the registry's gRPC server.
+    pub fn registry_grpc_url(&self) -> String {
+        format!("http://{}", local(self.registry_grpc_port))
+    }
+
+    /// Lets sink and ingest use another registry, when they are started next.
+    pub fn use_registry(&mut self, other: &Registry) {
+        self.registry_port = other.port();
     }
 
     /// Address of the gateway.

@@ -100,6 +100,7 @@ impl Files {
         json!({
             "service": service(self.ports.registry_admin),
             "http": format!("127.0.0.1:{}", self.ports.registry),
+            "grpc": "127.0.0.1:0",
             "kafka": self.kafka_settings(),
         })
     }

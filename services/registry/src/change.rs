@@ -257,7 +257,8 @@ impl State {
 
     /// Goes with every permanent delete: compaction may take away the last record that shows the highest id.
     fn high_water(&self) -> Record {
-        Record::Noop { max_id: Some(self.max_id()) }
+        // Compaction keeps only the last record of this key, so it says again who writes.
+        Record::Noop { max_id: Some(self.max_id()), writer: self.writer().cloned() }
     }
 }
 

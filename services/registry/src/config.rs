@@ -3,12 +3,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::http::uri::Authority;
 use bytesize::ByteSize;
 use efd_kafka::KafkaConfig;
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::compatibility::Level;
+use crate::proxy::config::UpstreamConfig;
 
 /// Settings of the registry; see `config.yaml` beside the crate for all of them with their defaults.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +20,14 @@ pub struct Config {
     pub service: ServiceConfig,
     /// Address of the REST interface. Default `0.0.0.0:8081`.
     pub http: SocketAddr,
+    /// Address of the gRPC server, for services and for other replicas. Default `0.0.0.0:9181`; port 0 takes any free one.
+    pub grpc: SocketAddr,
+    /// Bounds of the gRPC server.
+    pub grpc_limits: GrpcConfig,
+    /// Several registries on one log.
+    pub replicas: ReplicasConfig,
+    /// Another registry, which this one stands in front of.
+    pub upstream: UpstreamConfig,
     /// Where Kafka is.
     pub kafka: KafkaConfig,
     /// The topic that holds the schemas.
@@ -47,11 +57,98 @@ pub struct SchemasConfig {
     pub max_schema_bytes: ByteSize,
 }
 
+/// Bounds of the gRPC server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// Calls at once on one connection. Default 128.
+    pub max_streams: u32,
+    /// Streams of new versions at once, over all clients; further ones are refused. Default 256.
+    pub max_watches: usize,
+    /// Longest that a call which is no stream may take. Default 30 s, and never less than `schemas.write_timeout`.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Time without traffic after which a client is asked whether it is there; it then has as long to answer. Default 20 s.
+    #[serde(with = "humantime_serde")]
+    pub keepalive: Duration,
+}
+
+/// Several registries on one log: one writes, the others forward their writes to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplicasConfig {
+    /// `host:port` at which other replicas reach the gRPC server of this one. Default: the address from which this machine
+    /// reaches Kafka, and the port of `grpc`.
+    pub advertise: Option<String>,
+    /// Time between two looks at whether the writer is there. Default 500 ms.
+    #[serde(with = "humantime_serde")]
+    pub probe_interval: Duration,
+    /// Time without an answer of the writer after which another replica takes over; each adds up to a third of its own. Default 3 s.
+    #[serde(with = "humantime_serde")]
+    pub takeover_after: Duration,
+}
+
+impl Default for GrpcConfig {
+    fn default() -> Self {
+        Self {
+            max_streams: 128,
+            max_watches: 256,
+            timeout: Duration::from_secs(30),
+            keepalive: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for ReplicasConfig {
+    fn default() -> Self {
+        Self {
+            advertise: None,
+            probe_interval: Duration::from_millis(500),
+            takeover_after: Duration::from_secs(3),
+        }
+    }
+}
+
+impl ReplicasConfig {
+    fn overlay(&mut self, env: &Env) {
+        if let Some(address) = env.get("EFD_REGISTRY_ADVERTISE") {
+            self.advertise = Some(address.to_owned());
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let is_address =
+            |address: &str| address.parse::<Authority>().is_ok_and(|address| address.port().is_some());
+        if self.advertise.as_deref().is_some_and(|address| !is_address(address)) {
+            return Err(ConfigError::invalid("replicas.advertise", "must be host:port"));
+        }
+        if self.probe_interval < Duration::from_millis(50) || self.takeover_after < self.probe_interval * 2 {
+            let problem = "must be at least 50ms, and twice that at least";
+            return Err(ConfigError::invalid("replicas.probe_interval and replicas.takeover_after", problem));
+        }
+        Ok(())
+    }
+}
+
+impl GrpcConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.max_streams == 0 || self.timeout.is_zero() || self.keepalive.is_zero() {
+            let problem = "must be more than 0";
+            return Err(ConfigError::invalid("grpc_limits.max_streams, .timeout and .keepalive", problem));
+        }
+        Ok(())
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             service: ServiceConfig::default(),
             http: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8081)),
+            grpc: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9181)),
+            grpc_limits: GrpcConfig::default(),
+            replicas: ReplicasConfig::default(),
+            upstream: UpstreamConfig::default(),
             kafka: KafkaConfig::default(),
             schemas: SchemasConfig::default(),
             compatibility: Level::None,
@@ -88,10 +185,22 @@ impl Settings for Config {
         if let Some(http) = env.parsed("EFD_REGISTRY_HTTP")? {
             self.http = http;
         }
+        if let Some(grpc) = env.parsed("EFD_REGISTRY_GRPC")? {
+            self.grpc = grpc;
+        }
+        self.replicas.overlay(env);
+        self.upstream.overlay(env)?;
+        if self.upstream.is_proxy() {
+            // A proxy never asks Kafka, so nothing about it can be missing.
+            return Ok(());
+        }
         self.kafka.overlay(env)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        self.replicas.check()?;
+        self.upstream.check()?;
+        self.grpc_limits.check()?;
         let schemas = &self.schemas;
         let longest = Duration::from_secs(300);
         if schemas.topic.is_empty() {
@@ -143,6 +252,14 @@ mod tests {
             ("schemas: {replication: 0}", "schemas.replication"),
             ("schemas: {write_timeout: 100ms}", "schemas.write_timeout"),
             ("schemas: {write_timeout: 10min}", "schemas.write_timeout"),
+            ("upstream: {url: somewhere}", "upstream.url"),
+            ("upstream: {shadow: {}}", "upstream.url"),
+            ("upstream: {url: 'http://a:b@c'}", "upstream.url"),
+            ("upstream: {timeout: 0s}", "upstream.timeout"),
+            ("upstream: {cache_bytes: 10B}", "upstream.cache_bytes"),
+            ("replicas: {advertise: somewhere}", "replicas.advertise"),
+            ("replicas: {takeover_after: 600ms}", "replicas.takeover_after"),
+            ("grpc_limits: {max_streams: 0}", "grpc_limits.max_streams"),
             ("schemas: {write_queue: 0}", "schemas.write_queue"),
             ("schemas: {write_group: 0}", "schemas.write_group"),
             ("schemas: {max_schema_bytes: 10B}", "schemas.max_schema_bytes"),

@@ -104,6 +104,30 @@ pub enum RegistryError {
     /// The service is stopping.
     #[error("the registry is stopping; try again")]
     Stopping,
+    /// Another replica writes, or none does.
+    #[error("no replica of the registry can write at present; try again later")]
+    NotWriter,
+    /// Another replica took over in the middle of the write.
+    #[error("another replica of the registry took over, the write may or may not be done, so try again")]
+    Fenced,
+    /// The replica that writes did not answer.
+    #[error(
+        "forwarding to replica {writer} failed, the write may or may not be done, so try again: {reason}"
+    )]
+    ForwardFailed {
+        /// Address of the replica.
+        writer: String,
+        /// Why.
+        reason: String,
+    },
+    /// The upstream registry of this proxy does not answer, or fails.
+    #[error("the upstream registry {url} cannot be asked: {reason}")]
+    UpstreamFailed {
+        /// Its address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// Every id was given; this registry can give no more.
     #[error("no schema id is left")]
     NoIdLeft,
@@ -137,6 +161,8 @@ impl RegistryError {
             | Self::Stopping
             | Self::NoIdLeft => (503, 50001),
             Self::WriteTimedOut(_) => (503, 50002),
+            Self::ForwardFailed { .. } | Self::UpstreamFailed { .. } => (503, 50003),
+            Self::NotWriter | Self::Fenced => (503, 50004),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! them back and applies them to the state, and [`answer`] gives the id.
 //!
 //! Assumes: the topic keeps every record (compaction, one partition), and one writer at a time, which a transactional id
-//! ensures. Several registries may read one topic.
+//! ensures. Of several registries on one topic one writes, and the others send their writes to it ([`replica`]).
 //!
 //! On error: without Kafka at the start every request but `GET /` gets 503 until the topic was read; afterwards reads go on from
 //! memory and writes fail with 503 within the write timeout, until Kafka is back. A record of the topic that cannot be
@@ -20,9 +20,13 @@ mod change;
 mod compatibility;
 mod config;
 mod error;
+mod front;
+mod grpc;
 mod log;
 mod metrics;
+mod proxy;
 mod reader;
+mod replica;
 mod rest;
 mod route;
 pub mod sal;
@@ -32,11 +36,20 @@ mod topic;
 mod transaction;
 mod writer;
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 pub use compatibility::Level;
-pub use config::{Config, SchemasConfig};
+pub use config::{Config, GrpcConfig, ReplicasConfig, SchemasConfig};
 use efd_service::Context;
+pub use proxy::config::{ShadowConfig, Side, UpstreamConfig, Writes};
 use tokio::net::TcpListener;
+
+use crate::api::Api;
+use crate::front::{Front, Place};
+use crate::metrics::Metrics;
+use crate::proxy::Proxy;
+use crate::proxy::shadow::Shadow;
 
 /// What the service does, in one sentence.
 pub const ABOUT: &str =
@@ -45,16 +58,34 @@ pub const ABOUT: &str =
 /// Runs the registry until a stop is requested; requests under way then have `schemas.write_timeout` to end.
 ///
 /// # Errors
-/// When the port is taken, or the log ends as [`store::Log::follow`] says.
+/// When a port is taken, or the log ends as [`store::Log::follow`] says.
 pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
-    let (store, log, metrics) = store::open(&config, &ctx);
+    let grpc = grpc::listen(&config)?;
+    let me = grpc::advertised(&config, grpc.local_addr()?);
+    let metrics = Metrics::new(&ctx.meter);
+    let Parts { place, log, chores } = Parts::open(&config, &ctx, &me, &metrics)?;
     let listener = TcpListener::bind(config.http)
         .await
         .with_context(|| format!("cannot listen on {} (http)", config.http))?;
-    tracing::info!(http = %listener.local_addr()?, topic = config.schemas.topic, "registry started");
-    let api = api::Api { store, metrics, max_schema_bytes: config.schemas.max_schema_bytes.as_u64() };
-    let http = async { rest::serve(listener, api, ctx.stop.clone()).await.context("REST interface") };
-    let work = async { tokio::try_join!(http, log.follow(ctx.stop.clone())) };
+    tracing::info!(http = %listener.local_addr()?, grpc = %me, upstream = config.upstream.url, "registry started");
+    let front = Arc::new(Front::new(place, metrics, config.schemas.max_schema_bytes.as_u64()));
+    // The log is followed until both servers have let go of the store.
+    let served = front.clone();
+    let http = async { rest::serve(listener, served, ctx.stop.clone()).await.context("REST interface") };
+    let calls = grpc::serve(grpc, front, &config, ctx.stop.clone());
+    let following = async {
+        match log {
+            Some(log) => log.follow(me, ctx.stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let chores = async {
+        if let Some(chores) = chores {
+            chores.run(ctx.stop.clone()).await;
+        }
+        anyhow::Ok(())
+    };
+    let work = async { tokio::try_join!(http, calls, following, chores) };
     let time_is_up = async {
         ctx.stop.requested().await;
         // By then every write that was asked for before has its answer.
@@ -66,5 +97,30 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
             tracing::warn!("clients that do not finish their requests were cut off");
             Ok(())
         }
+    }
+}
+
+/// What stands behind the servers, and what keeps it going.
+struct Parts {
+    place: Place,
+    log: Option<store::Log>,
+    chores: Option<proxy::Chores>,
+}
+
+impl Parts {
+    fn open(config: &Config, ctx: &Context, me: &Arc<str>, metrics: &Metrics) -> anyhow::Result<Self> {
+        if config.upstream.is_proxy() {
+            let (proxy, chores) = Proxy::open(&config.upstream, ctx)?;
+            return Ok(Self { place: Place::Proxy(proxy), log: None, chores: Some(chores) });
+        }
+        let (store, log) = store::open(config, ctx, metrics);
+        let replicas = replica::Replicas::new(me.clone(), &store, metrics.clone());
+        let own = Api { store, replicas };
+        let place = if config.upstream.shadow.is_some() {
+            Place::Shadow(Arc::new(Shadow::new(own, &config.upstream, ctx)?))
+        } else {
+            Place::Own(Box::new(own))
+        };
+        Ok(Self { place, log: Some(log), chores: None })
     }
 }

@@ -4,8 +4,9 @@
 //! Everything is compact JSON. What a value holds beyond the fields known here (references, metadata, rules of newer
 //! registries) is kept and written back, so a soft delete by us loses nothing.
 //!
-//! One record is ours: a `NOOP` key may carry the value `{"maxId":N}`, the highest id ever given. Confluent's registry never
-//! looks at the value of a `NOOP`. It keeps an id from being given twice after its last record was deleted and compacted away.
+//! One record is ours: a `NOOP` key may carry the value `{"maxId":N,"writer":"host:port"}`. Confluent's registry never looks at the
+//! value of a `NOOP`. The highest id ever given keeps an id from being given twice after its last record was deleted and compacted away;
+//! the writer is the replica that the others forward their writes to, and an empty one says that the last has left.
 
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ pub enum Record {
     Noop {
         /// Highest id ever given, if the record says so.
         max_id: Option<u32>,
+        /// Who writes from here on, if the record says so; empty: nobody.
+        writer: Option<Arc<str>>,
     },
 }
 
@@ -143,7 +146,10 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, LogErr
         },
         "CONFIG" => Record::Config { subject, value: value.map(config_value).transpose()? },
         "MODE" => Record::Mode { subject, mode: value.map(|fields| text(&fields, "mode")).transpose()? },
-        "NOOP" => Record::Noop { max_id: value.and_then(|fields| number(&fields, "maxId").ok()) },
+        "NOOP" => {
+            let value = value.unwrap_or_default();
+            Record::Noop { max_id: number(&value, "maxId").ok(), writer: text(&value, "writer").ok() }
+        }
         _ => return Ok(None),
     };
     Ok(Some(record))
@@ -186,8 +192,11 @@ pub fn encode(record: &Record) -> Encoded {
             });
             (json(&key), value)
         }
-        Record::Noop { max_id } => {
-            let value = max_id.map(|max_id| json(&serde_json::json!({"maxId": max_id})));
+        Record::Noop { max_id, writer } => {
+            let mut fields = Fields::new();
+            fields.extend(max_id.map(|max_id| ("maxId".to_owned(), max_id.into())));
+            fields.extend(writer.as_ref().map(|writer| ("writer".to_owned(), (&**writer).into())));
+            let value = (!fields.is_empty()).then(|| json(&fields));
             (json(&NoopKey { keytype: "NOOP", magic: 0 }), value)
         }
     }

@@ -61,8 +61,17 @@ fn table() -> Vec<(Record, &'static str, Option<&'static str>)> {
             r#"{"keytype":"MODE","subject":null,"magic":0}"#,
             Some(r#"{"mode":"READONLY"}"#),
         ),
-        (Record::Noop { max_id: None }, r#"{"keytype":"NOOP","magic":0}"#, None),
-        (Record::Noop { max_id: Some(12) }, r#"{"keytype":"NOOP","magic":0}"#, Some(r#"{"maxId":12}"#)),
+        (Record::Noop { max_id: None, writer: None }, r#"{"keytype":"NOOP","magic":0}"#, None),
+        (
+            Record::Noop { max_id: Some(12), writer: None },
+            r#"{"keytype":"NOOP","magic":0}"#,
+            Some(r#"{"maxId":12}"#),
+        ),
+        (
+            Record::Noop { max_id: Some(12), writer: Some("10.0.0.1:9181".into()) },
+            r#"{"keytype":"NOOP","magic":0}"#,
+            Some(r#"{"maxId":12,"writer":"10.0.0.1:9181"}"#),
+        ),
     ]
 }
 

@@ -37,12 +37,12 @@ pub struct Metrics {
     write_seconds: Histogram<f64>,
     log_records_skipped: Counter<u64>,
     writer: Gauge<u64>,
+    forwarded: Counter<u64>,
 }
 
 impl Metrics {
-    /// Makes the instruments; the gauges ask `view` and `queue` when they are read.
-    pub fn new(meter: &Meter, view: &watch::Receiver<View>, queue: mpsc::WeakSender<Write>) -> Self {
-        observe(meter, view, queue);
+    /// Makes the instruments.
+    pub fn new(meter: &Meter) -> Self {
         let metrics = Self {
             requests: meter
                 .u64_counter("efd_registry_requests")
@@ -65,6 +65,10 @@ impl Metrics {
                 .u64_gauge("efd_registry_writer")
                 .with_description("1 while this process may write the topic, else 0")
                 .build(),
+            forwarded: meter
+                .u64_counter("efd_registry_writes_forwarded")
+                .with_description("writes sent to the replica that writes, by result: answered or failed")
+                .build(),
         };
         metrics.zero();
         metrics
@@ -73,6 +77,9 @@ impl Metrics {
     fn zero(&self) {
         for result in ["committed", "failed"] {
             self.writes.add(0, &[KeyValue::new("result", result)]);
+        }
+        for result in ["answered", "failed"] {
+            self.forwarded.add(0, &[KeyValue::new("result", result)]);
         }
         for reason in SkipReason::ALL {
             self.log_records_skipped.add(0, &[KeyValue::new("reason", reason.label())]);
@@ -98,13 +105,20 @@ impl Metrics {
         self.log_records_skipped.add(1, &[KeyValue::new("reason", reason.label())]);
     }
 
+    /// A write was sent to another replica.
+    pub fn forwarded(&self, answered: bool) {
+        let result = if answered { "answered" } else { "failed" };
+        self.forwarded.add(1, &[KeyValue::new("result", result)]);
+    }
+
     /// Whether this process may write.
     pub fn writer(&self, is_writer: bool) {
         self.writer.record(u64::from(is_writer), &[]);
     }
 }
 
-fn observe(meter: &Meter, view: &watch::Receiver<View>, queue: mpsc::WeakSender<Write>) {
+/// Makes gauges that ask `view` and `queue` when they are read.
+pub fn observe(meter: &Meter, view: &watch::Receiver<View>, queue: mpsc::WeakSender<Write>) {
     let subjects = view.clone();
     meter
         .u64_observable_gauge("efd_registry_subjects")

@@ -5,30 +5,34 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State as Shared;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::serve::ListenerExt;
 use efd_service::Stop;
 use tokio::net::TcpListener;
 
-use crate::answer::{self, Answer};
-use crate::api::{Api, Request};
+use crate::answer;
+use crate::api::{Reply, Request};
 use crate::error::RegistryError;
+use crate::front::Front;
 use crate::route::Call;
 
 /// The media type that clients of a registry know best, and the one given to those that ask for none.
-const V1_JSON: &str = "application/vnd.schemaregistry.v1+json";
+pub(crate) const V1_JSON: &str = "application/vnd.schemaregistry.v1+json";
 /// All media types answers may have; they mean the same.
 const MEDIA_TYPES: [&str; 3] = [V1_JSON, "application/vnd.schemaregistry+json", "application/json"];
+/// Seconds since the upstream registry gave an answer that it cannot be asked for now.
+const STALE: HeaderName = HeaderName::from_static("x-efd-stale");
 /// A body holds a schema with its white space, which the log does without.
-const BODY_PER_SCHEMA: u64 = 4;
+pub(crate) const BODY_PER_SCHEMA: u64 = 4;
 
 /// Answers requests until a stop is requested and those under way are answered.
 ///
 /// # Errors
 /// When the operating system takes the socket away.
-pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> std::io::Result<()> {
-    let router = Router::new().fallback(respond).with_state(Arc::new(api));
+pub async fn serve(listener: TcpListener, front: Arc<Front>, stop: Stop) -> std::io::Result<()> {
+    let router = Router::new().fallback(respond).with_state(front);
     let listener = listener.tap_io(|connection| {
         // Only a matter of speed; a connection that is gone already fails when it is read.
         let _ = connection.set_nodelay(true);
@@ -36,42 +40,47 @@ pub async fn serve(listener: TcpListener, api: Api, stop: Stop) -> std::io::Resu
     axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await }).await
 }
 
-async fn respond(Shared(api): Shared<Arc<Api>>, request: axum::extract::Request) -> Response {
+async fn respond(Shared(front): Shared<Arc<Front>>, request: axum::extract::Request) -> Response {
     let (head, body) = request.into_parts();
     let call = Call::find(&head.method, head.uri.path(), head.uri.query().unwrap_or(""));
     let route = call.as_ref().map_or("other", Call::route);
     let result = match call {
-        Ok(call) => answer(&api, call, (&head.method, &head.uri), body).await,
+        Ok(call) => answer(&front, call, &head, body).await,
         Err(error) => Err(error),
     };
-    let (status, json) = match result {
-        Ok(answer) => (StatusCode::OK, answer),
-        Err(error) => {
-            let (status, _) = error.status_and_code();
-            (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer::error(&error))
-        }
-    };
-    api.metrics.request(route, status.as_u16());
-    let mut response = Response::new(Body::from(json));
+    let Reply { status, body, stale } = result.unwrap_or_else(|error| error_reply(&error));
+    front.metrics.request(route, status.as_u16());
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
+    if let Some(age) = stale {
+        response.headers_mut().insert(STALE, HeaderValue::from(age.as_secs()));
+    }
     response.headers_mut().insert(header::CONTENT_TYPE, media_type(&head.headers));
     response
 }
 
 async fn answer(
-    api: &Api,
+    front: &Front,
     call: Call,
-    (method, uri): (&Method, &Uri),
+    Parts { method, uri, headers, .. }: &Parts,
     body: Body,
-) -> Result<Answer, RegistryError> {
+) -> Result<Reply, RegistryError> {
     let body = if method == Method::POST || method == Method::PUT {
-        let longest = usize::try_from(api.max_schema_bytes * BODY_PER_SCHEMA).unwrap_or(usize::MAX);
-        to_bytes(body, longest).await.map_err(|_| RegistryError::TooLarge(api.max_schema_bytes))?
+        let longest = usize::try_from(front.max_schema_bytes * BODY_PER_SCHEMA).unwrap_or(usize::MAX);
+        to_bytes(body, longest).await.map_err(|_| RegistryError::TooLarge(front.max_schema_bytes))?
     } else {
         Bytes::new()
     };
     let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    api.answer(&Request { call, method: method.clone(), target, body }).await
+    let authorization = headers.get(header::AUTHORIZATION).cloned();
+    front.answer(&Request { call, method: method.clone(), target, body, authorization }).await
+}
+
+/// The answer to a request that was refused or failed.
+pub(crate) fn error_reply(error: &RegistryError) -> Reply {
+    let (status, _) = error.status_and_code();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Reply { status, ..answer::error(error).into() }
 }
 
 /// The first media type of ours that the client takes.

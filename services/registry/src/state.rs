@@ -27,6 +27,7 @@ pub struct State {
     pub(crate) config: Option<ConfigValue>,
     pub(crate) mode: Option<Arc<str>>,
     max_id: u32,
+    writer: Option<Arc<str>>,
 }
 
 /// A subject. One with a setting but without versions does not exist for clients.
@@ -108,7 +109,12 @@ impl State {
             Record::Mode { subject: Some(subject), mode } => {
                 self.set_up(subject, |found| found.mode.clone_from(mode))
             }
-            Record::Noop { max_id } => self.raise_max_id(max_id.unwrap_or(0)),
+            Record::Noop { max_id, writer } => {
+                self.raise_max_id(max_id.unwrap_or(0));
+                if let Some(writer) = writer {
+                    self.writer = Some(writer.clone()).filter(|writer| !writer.is_empty());
+                }
+            }
         }
         Ok(())
     }
@@ -121,6 +127,11 @@ impl State {
     /// The highest id ever seen.
     pub fn max_id(&self) -> u32 {
         self.max_id
+    }
+
+    /// The replica that writes, `host:port` of its gRPC server, if one has said so and not left.
+    pub fn writer(&self) -> Option<&Arc<str>> {
+        self.writer.as_ref()
     }
 
     /// Subjects that have a version that is not deleted.

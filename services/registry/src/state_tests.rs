@@ -96,7 +96,8 @@ fn a_subject_with_only_a_setting_does_not_exist() {
 
 #[test]
 fn the_highest_id_comes_from_a_noop_too() {
-    assert_eq!(state(&[Record::Noop { max_id: Some(9) }, Record::Noop { max_id: None }]).max_id(), 9);
+    let noop = |max_id| Record::Noop { max_id, writer: None };
+    assert_eq!(state(&[noop(Some(9)), noop(None)]).max_id(), 9);
 }
 
 #[test]
@@ -119,4 +120,13 @@ fn versions_are_numbers_or_latest() {
     for bad in ["", "0", "-2", "2147483648", "99999999999", "1.0", "x"] {
         assert_eq!(VersionRef::parse(bad).unwrap_err().status_and_code(), (422, 42202), "{bad}");
     }
+}
+
+#[test]
+fn the_last_writer_that_did_not_leave_is_the_writer() {
+    let noop = |writer: Option<&str>| Record::Noop { max_id: None, writer: writer.map(Arc::from) };
+    let writer = |records: &[Record]| state(records).writer().map(ToString::to_string);
+    assert_eq!(writer(&[]), None);
+    assert_eq!(writer(&[noop(Some("a:1")), noop(Some("b:2")), noop(None)]), Some("b:2".into()));
+    assert_eq!(writer(&[noop(Some("a:1")), noop(Some(""))]), None);
 }

@@ -18,6 +18,8 @@
 //! - After any failed transaction the producer is thrown away and the writer takes over again.
 //! - A permanent delete writes the highest id too, because compaction may remove the last record that shows it.
 //!
+//! Of several registries on one log one is the writer at a time, see [`crate::replica`].
+//!
 //! What this cannot prevent: compaction removing an aborted record while no registry runs, before one took over.
 
 use std::sync::Arc;
@@ -29,9 +31,11 @@ use efd_service::{Backoff, Context, Latch, Stop};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::change::{Change, Outcome};
-use crate::config::{Config, SchemasConfig};
+use crate::config::{Config, ReplicasConfig, SchemasConfig};
 use crate::error::RegistryError;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
+use crate::proxy::config::Writes;
+use crate::replica::election::Election;
 use crate::state::State;
 use crate::topic::{self, TopicError};
 use crate::{reader, writer};
@@ -66,6 +70,7 @@ pub struct Store {
     queue: mpsc::Sender<Write>,
     topic: Arc<str>,
     write_timeout: Duration,
+    is_writer: watch::Receiver<bool>,
 }
 
 /// The log's side of a store; it does nothing until it is followed.
@@ -77,19 +82,25 @@ pub struct Log {
     view: watch::Sender<View>,
     queue: mpsc::Receiver<Write>,
     latch: Latch,
+    is_writer: watch::Sender<bool>,
+    /// False where another registry writes this log.
+    may_write: bool,
+    replicas: ReplicasConfig,
 }
 
 /// Makes a store that knows nothing yet. It holds the latch `schemas`.
-pub fn open(config: &Config, ctx: &Context) -> (Store, Log, Metrics) {
+pub fn open(config: &Config, ctx: &Context, metrics: &Metrics) -> (Store, Log) {
     let state = Arc::new(State::new(config.compatibility));
     let (view, seen) = watch::channel(View { state, next_offset: 0, is_loaded: false });
     let (sender, queue) = mpsc::channel(config.schemas.write_queue);
-    let metrics = Metrics::new(&ctx.meter, &seen, sender.downgrade());
+    let (is_writer, writes) = watch::channel(false);
+    metrics::observe(&ctx.meter, &seen, sender.downgrade());
     let store = Store {
         view: seen,
         queue: sender,
         topic: config.schemas.topic.as_str().into(),
         write_timeout: config.schemas.write_timeout,
+        is_writer: writes,
     };
     let log = Log {
         kafka: config.kafka.clone(),
@@ -98,8 +109,11 @@ pub fn open(config: &Config, ctx: &Context) -> (Store, Log, Metrics) {
         view,
         queue,
         latch: ctx.ready.latch("schemas"),
+        is_writer,
+        may_write: config.upstream.shadow.as_ref().is_none_or(|shadow| shadow.writes == Writes::Both),
+        replicas: config.replicas.clone(),
     };
-    (store, log, metrics)
+    (store, log)
 }
 
 impl Store {
@@ -114,6 +128,30 @@ impl Store {
         } else {
             Err(RegistryError::NotLoaded(self.topic.to_string()))
         }
+    }
+
+    /// What is known, and each change of it.
+    pub(crate) fn watch(&self) -> watch::Receiver<View> {
+        self.view.clone()
+    }
+
+    /// Bound on a write.
+    pub(crate) fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
+    /// Whether this replica writes the log.
+    pub(crate) fn is_writer(&self) -> bool {
+        *self.is_writer.borrow()
+    }
+
+    /// The outcome of a change that the log says already. A refusal is none: another replica may know better.
+    ///
+    /// # Errors
+    /// Before the log was read to its end once.
+    pub(crate) fn known(&self, change: &Change) -> Result<Option<Outcome>, RegistryError> {
+        let planned = self.state()?.plan(change);
+        Ok(planned.ok().filter(|(records, _)| records.is_empty()).map(|(_, outcome)| outcome))
     }
 
     /// Makes a change. One that is refused, or that the log says already, never touches Kafka.
@@ -138,11 +176,12 @@ impl Store {
 }
 
 impl Log {
-    /// Reads and writes the log until every store is dropped, or a stop is requested while Kafka is away.
+    /// Reads and writes the log until every store is dropped, or a stop is requested while Kafka is away. Other replicas reach this
+    /// one at `me`.
     ///
     /// # Errors
     /// When the topic is not fit to hold schemas, or the reader died.
-    pub async fn follow(self, stop: Stop) -> anyhow::Result<()> {
+    pub async fn follow(self, me: Arc<str>, stop: Stop) -> anyhow::Result<()> {
         if !self.ensure_topic(&stop).await? {
             return Ok(());
         }
@@ -153,7 +192,10 @@ impl Log {
         let (kafka, config, stops) = (self.kafka.clone(), self.config.clone(), reader_stop.clone());
         let spawned = tokio::task::spawn_blocking(move || handler.spawn(&kafka, &config, stops));
         let reader = spawned.await.context("start of the reader")??;
+        let election = Election::new(me, seen.clone(), self.replicas, self.may_write);
         let writer = writer::Writer {
+            election,
+            is_writer: self.is_writer,
             kafka: self.kafka,
             config: Arc::new(self.config),
             metrics: self.metrics,

@@ -1,7 +1,7 @@
-//! The one task that writes the log, in transactions; see [`crate::store`] for the rules it keeps.
+//! The one task that writes the log, in transactions, while it is this replica's turn; see [`crate::store`] for the rules it keeps.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use efd_kafka::KafkaConfig;
 use efd_service::{Backoff, Stop};
@@ -13,11 +13,15 @@ use crate::config::SchemasConfig;
 use crate::error::RegistryError;
 use crate::log::{self, Encoded, Record};
 use crate::metrics::Metrics;
+use crate::replica::election::Election;
 use crate::state::State;
 use crate::store::{RETRY, View, Write};
 use crate::transaction::{self, Transactions};
 
 pub(crate) use crate::transaction::Scanned;
+
+/// Bound on saying in the log that this writer leaves; without it the others only notice later.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Takes changes from the queue and writes them.
 #[derive(Debug)]
@@ -28,6 +32,9 @@ pub(crate) struct Writer {
     pub(crate) queue: mpsc::Receiver<Write>,
     pub(crate) view: watch::Receiver<View>,
     pub(crate) scanned: Scanned,
+    pub(crate) election: Election,
+    /// Whether this replica writes, for those who ask it.
+    pub(crate) is_writer: watch::Sender<bool>,
     pub(crate) stop: Stop,
 }
 
@@ -39,20 +46,45 @@ enum End {
     Closed,
     /// A transaction failed; the producer must not be used again.
     Failed,
+    /// A transaction failed because another replica takes over.
+    Fenced,
+    /// Another replica writes.
+    Deposed,
 }
 
 impl Writer {
     /// Runs until nobody can send changes any more, or a stop is requested while Kafka is away.
     pub(crate) async fn run(mut self) {
         while let Some(transactions) = self.take_over().await {
-            self.metrics.writer(true);
+            self.announce(true);
             let end = self.serve(&transactions).await;
-            self.metrics.writer(false);
-            // To drop a producer takes up to a second.
-            drop(tokio::task::spawn_blocking(move || drop(transactions)));
+            self.announce(false);
             if matches!(end, End::Closed) {
+                self.leave(transactions).await;
                 return;
             }
+            // To drop a producer takes up to a second.
+            drop(tokio::task::spawn_blocking(move || drop(transactions)));
+            if matches!(end, End::Deposed | End::Fenced) {
+                tracing::warn!("another replica takes over the writing of the schemas");
+                self.election.other_has_taken_over().await;
+            }
+        }
+    }
+
+    fn announce(&self, is_writer: bool) {
+        self.metrics.writer(is_writer);
+        self.is_writer.send_replace(is_writer);
+    }
+
+    /// Lets another replica take over at once.
+    async fn leave(&self, transactions: Arc<Transactions>) {
+        let max_id = self.view.borrow().state.max_id();
+        let noop = log::encode(&Record::Noop { max_id: Some(max_id), writer: Some("".into()) });
+        let written =
+            tokio::time::timeout(LEAVE_TIMEOUT, blocking(move || transactions.write(&[noop]))).await;
+        if !matches!(written, Ok(Ok(_))) {
+            tracing::warn!("the other replicas were not told that this one stops, they will notice");
         }
     }
 
@@ -61,6 +93,9 @@ impl Writer {
         let stop = self.stop.clone();
         let mut backoff = Backoff::new(RETRY.0, RETRY.1);
         loop {
+            if !self.wait_for_turn().await {
+                return None;
+            }
             let result = tokio::select! {
                 () = stop.requested() => return None,
                 result = self.try_take_over() => result,
@@ -68,11 +103,29 @@ impl Writer {
             let wait = backoff.next();
             match result {
                 Ok(transactions) => return Some(transactions),
+                Err(RegistryError::Fenced) => self.election.other_has_taken_over().await,
                 Err(error) => tracing::warn!(%error, ?wait, "schemas cannot be written"),
             }
             tokio::select! {
                 () = stop.requested() => return None,
                 () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Waits until no other replica writes; false when nobody can send changes any more. Who sends one meanwhile is told to ask
+    /// the writer.
+    async fn wait_for_turn(&mut self) -> bool {
+        let Self { election, queue, .. } = self;
+        let mut vacant = std::pin::pin!(election.vacant());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut vacant => return true,
+                write = queue.recv() => match write {
+                    Some(write) => turn_away(write),
+                    None => return false,
+                },
             }
         }
     }
@@ -90,7 +143,8 @@ impl Writer {
         self.scanned = scanned;
         let max_id = self.view.borrow().state.max_id().max(scanned.max_id);
         let transactions = Arc::new(transactions);
-        let (noop, producer) = (log::encode(&Record::Noop { max_id: Some(max_id) }), transactions.clone());
+        let record = Record::Noop { max_id: Some(max_id), writer: Some(self.election.me().clone()) };
+        let (noop, producer) = (log::encode(&record), transactions.clone());
         let offset = blocking(move || producer.write(&[noop])).await?;
         self.read_back(offset).await?;
         tracing::info!(offset, max_id, "writing the schemas");
@@ -98,13 +152,25 @@ impl Writer {
     }
 
     async fn serve(&mut self, transactions: &Arc<Transactions>) -> End {
-        while let Some(first) = self.queue.recv().await {
+        loop {
+            let first = tokio::select! {
+                biased;
+                () = self.election.deposed() => {
+                    while let Ok(write) = self.queue.try_recv() {
+                        turn_away(write);
+                    }
+                    return End::Deposed;
+                }
+                first = self.queue.recv() => first,
+            };
+            let Some(first) = first else { return End::Closed };
             let group = self.gather(first);
-            if !self.write_group(transactions, group).await {
-                return End::Failed;
+            match self.write_group(transactions, group).await {
+                Ok(()) => {}
+                Err(RegistryError::Fenced) => return End::Fenced,
+                Err(_) => return End::Failed,
             }
         }
-        End::Closed
     }
 
     /// The changes that wait by now, without those whose client has given up.
@@ -119,8 +185,12 @@ impl Writer {
         group
     }
 
-    /// Writes a group and answers it; false when the transaction failed.
-    async fn write_group(&self, transactions: &Arc<Transactions>, group: Vec<Write>) -> bool {
+    /// Writes a group and answers it; an error says why the transaction failed.
+    async fn write_group(
+        &self,
+        transactions: &Arc<Transactions>,
+        group: Vec<Write>,
+    ) -> Result<(), RegistryError> {
         let (changes, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|write| (write.change, write.reply)).unzip();
         let state = self.view.borrow().state.clone();
@@ -131,7 +201,7 @@ impl Writer {
             let written = (!plan.records.is_empty()).then(|| producer.write(&plan.records));
             (plan.answers, written, started)
         });
-        let Ok((answers, written, started)) = planned.await else { return false };
+        let (answers, written, started) = planned.await.map_err(|_| RegistryError::Stopping)?;
         let result = match written {
             None => Ok(()),
             Some(written) => self.confirm(written, started).await,
@@ -140,7 +210,7 @@ impl Writer {
             // Whoever no longer waits for the answer needs none.
             let _ = reply.send(result.clone().and(answer));
         }
-        result.is_ok()
+        result
     }
 
     async fn confirm(&self, written: Result<i64, KafkaError>, started: Instant) -> Result<(), RegistryError> {
@@ -198,6 +268,12 @@ fn plan_group(state: &State, changes: &[Change], longest: u64) -> GroupPlan {
     plan
 }
 
+/// Nothing was done; the sender looks again at who writes.
+fn turn_away(write: Write) {
+    // Whoever no longer waits for the answer needs none.
+    let _ = write.reply.send(Err(RegistryError::NotWriter));
+}
+
 fn check_length(records: &[Encoded], longest: u64) -> Result<(), RegistryError> {
     let length = |(key, value): &Encoded| (key.len() + value.as_ref().map_or(0, Vec::len)) as u64;
     if records.iter().any(|record| length(record) > longest) {
@@ -216,7 +292,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn failure(error: &KafkaError) -> RegistryError {
-    RegistryError::WriteFailed(error.to_string())
+    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    match error.rdkafka_error_code() {
+        Some(Fenced | ProducerFenced | InvalidProducerEpoch) => RegistryError::Fenced,
+        _ => RegistryError::WriteFailed(error.to_string()),
+    }
 }
 
 #[cfg(test)]

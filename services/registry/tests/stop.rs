@@ -16,7 +16,7 @@ fn a_client_that_stops_sending_does_not_hold_up_the_stop() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = Config { http: free_address(), ..Config::default() };
+        let mut config = Config { http: free_address(), grpc: any, ..Config::default() };
         config.kafka.bootstrap_servers = Some("127.0.0.1:1".into());
         config.schemas.write_timeout = Duration::from_secs(1);
         let instance = Instance::start("efd-registry", any).unwrap();
