@@ -24,7 +24,8 @@ use crate::commits::Commits;
 use crate::error::Cause;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Slot};
-use crate::rebalance::Rebalances;
+use crate::position;
+use crate::rebalance::{Changes, Rebalances};
 use crate::record::Record;
 use crate::schemas::{Lookup, Schemas};
 use crate::writer::Filled;
@@ -88,6 +89,9 @@ impl PollHandler for Consumer {
         let missing = if has_held { None } else { self.take(slot, &record) };
         if has_held || missing.is_some() {
             self.hold(consumer, slot, (&record, missing));
+        } else if self.is_paused {
+            // Its first, for which the pause of all has waited.
+            self.told_pause(consumer.pause(&list(self.partitions.get(slot).map(|slot| &slot.partition))));
         }
         self.has_polled = true;
         self.records_since_clock += 1;
@@ -298,18 +302,32 @@ impl Consumer {
     }
 
     fn follow_rebalance(&mut self, consumer: &BaseConsumer<Rebalances>) {
-        let Some(revoked) = consumer.context().take_changes() else { return };
+        let Some(Changes { revoked, assigned }) = consumer.context().take_changes() else { return };
         let revoked: HashSet<TopicPartition> = revoked.into_iter().collect();
+        while let Err(error) = position::begin_again(consumer, &assigned) {
+            tracing::warn!(destination = self.destination, %error, "kafka does not say where partitions begin");
+            if self.stop.is_requested() {
+                break;
+            }
+            std::thread::park_timeout(PATIENCE);
+        }
         if !revoked.is_empty() {
             self.batch.forget(&revoked);
             let partitions = &mut self.partitions;
+            let mut paused = Vec::new();
             self.held.retain(|index| match partitions.get_mut(*index) {
                 Some(slot) if revoked.contains(&slot.partition) => {
                     slot.held.clear();
+                    paused.push(slot.partition.clone());
                     false
                 }
                 _ => true,
             });
+            if self.is_paused {
+                paused = revoked.into_iter().collect();
+            }
+            // A partition stays paused when it goes, and would never be read when it comes back.
+            self.told_pause(consumer.resume(&list(&paused)));
         }
         if self.is_paused {
             // What was assigned just now is not paused yet.
@@ -319,7 +337,7 @@ impl Consumer {
     }
 
     fn pause_all(&self, consumer: &BaseConsumer<Rebalances>) {
-        self.told_pause(consumer.assignment().and_then(|all| consumer.pause(&all)));
+        self.told_pause(position::begun(consumer).and_then(|begun| consumer.pause(&begun)));
         self.show_paused(consumer);
     }
 

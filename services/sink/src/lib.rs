@@ -40,6 +40,7 @@ mod partitions;
 mod pipeline;
 mod plan;
 mod point;
+mod position;
 mod private;
 mod rebalance;
 mod record;

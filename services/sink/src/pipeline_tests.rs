@@ -119,6 +119,22 @@ impl Running {
         Self { instance, task }
     }
 
+    /// Waits until so many partitions are paused.
+    async fn waits_with(&self, partitions: usize) {
+        let metrics = format!("http://{}/metrics", self.instance.admin_addr());
+        let client = efd_service::http::Client::new(None).unwrap();
+        let wanted = format!("efd_sink_paused_partitions{{destination=\"influxdb\"}} {partitions}\n");
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let mut text = String::new();
+        while !text.contains(&wanted) {
+            assert!(std::time::Instant::now() < deadline, "not within a minute: {wanted}{text}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let request = http::Request::get(&metrics).body(bytes::Bytes::new()).unwrap();
+            let answer = client.send(request, Duration::from_secs(10)).await.unwrap();
+            text = String::from_utf8_lossy(answer.body()).into_owned();
+        }
+    }
+
     /// Asks the sink to stop and waits until it has.
     async fn stop(self) {
         self.instance.context().stop.request();
@@ -179,6 +195,23 @@ async fn a_missing_schema_holds_up_only_its_partition() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_was_paused_when_it_went_is_read_when_it_comes_back() {
+    let world = World::new(&["lsst.sal.Test.a", "lsst.sal.Test.b"]).await;
+    world.produce("lsst.sal.Test.a", LATE, 0..10).await;
+    world.produce("lsst.sal.Test.b", LATE, 10..20).await;
+    let first = Running::start(world.config());
+    first.waits_with(2).await;
+    let second = Running::start(world.config());
+    second.waits_with(1).await;
+    first.waits_with(1).await;
+    second.stop().await;
+    first.waits_with(2).await;
+    world.knows_late.store(true, Ordering::SeqCst);
+    until("everything", || world.stored().len() == 20).await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
     let world = World::new(&["lsst.sal.Test.a", "lsst.sal.Test.b"]).await;
     world.takes_points.store(false, Ordering::SeqCst);
@@ -194,6 +227,30 @@ async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
     until("everything", || world.stored().len() == 400).await;
     running.stop().await;
     assert_eq!(world.stored.lock().unwrap().len(), 400, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_ahead_of_a_pause_is_not_lost() {
+    let quiet = ["lsst.sal.Test.a", "lsst.sal.Test.c", "lsst.sal.Test.e"];
+    let busy = ["lsst.sal.Test.b", "lsst.sal.Test.d"];
+    let world = World::new(&[&quiet[..], &busy[..]].concat()).await;
+    world.takes_points.store(false, Ordering::SeqCst);
+    for (topic, first) in quiet.into_iter().zip([0, 10, 20]) {
+        world.produce(topic, KNOWN, first..first + 10).await;
+    }
+    for (topic, first) in busy.into_iter().zip([1000, 2000]) {
+        world.produce(topic, KNOWN, first..first + 300).await;
+    }
+    // All is read ahead, and the queue is full before all partitions have given a record.
+    let batch = BatchConfig { points: 10, ..BatchConfig::default() };
+    let running = Running::start(Config { batch, ..world.config() });
+    until("tries", || {
+        world.server.requests().iter().filter(|request| request.path.starts_with("/write")).count() > 20
+    })
+    .await;
+    world.takes_points.store(true, Ordering::SeqCst);
+    until("everything", || world.stored().len() == 630).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
