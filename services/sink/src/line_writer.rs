@@ -39,7 +39,10 @@ pub struct LineWriter {
     retry: (Duration, Duration),
     metrics: Arc<Metrics>,
     is_up: AtomicBool,
-    /// Writes accepted so far: what tells a bad line from a server that refuses everything.
+    /// Writes begun so far.
+    begun: AtomicU64,
+    /// Number of the latest-begun write that was accepted: what tells a bad line from a server that refuses everything. One that
+    /// began before a refusal says nothing, however late it was answered.
     accepted: AtomicU64,
 }
 
@@ -59,6 +62,7 @@ impl LineWriter {
             retry,
             metrics,
             is_up: AtomicBool::new(true),
+            begun: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
         }
     }
@@ -85,8 +89,9 @@ impl LineWriter {
         let mut backoff = self.backoff();
         while let Some(part) = parts.pop_back() {
             let accepted_before = self.accepted.load(Ordering::Acquire);
+            let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
             let outcome = self.answered(part.lines(batch, lines), part.entries.len()).await;
-            let refused_at = part.refused_at.or(Some(self.accepted.load(Ordering::Acquire)));
+            let refused_at = part.refused_at.or(Some(self.begun.load(Ordering::Acquire)));
             let (next, cause, is_certain) = match outcome {
                 Outcome::Refused { reason, is_about_lines } => {
                     let next = Part { refused_at, ..part.clone() }.refused(batch, lines, &reason);
@@ -107,7 +112,7 @@ impl LineWriter {
                     continue;
                 }
                 Outcome::Written => {
-                    self.accepted.fetch_add(1, Ordering::AcqRel);
+                    self.accepted.fetch_max(number, Ordering::AcqRel);
                     continue;
                 }
             };
@@ -121,7 +126,7 @@ impl LineWriter {
                 }
                 Next::Refused(_) => {
                     // In words that are not InfluxDB's: perhaps everything is refused. The line is believed to be bad only
-                    // when another write was accepted between two refusals; it goes behind the other parts to let that happen.
+                    // when another write was begun and accepted between two refusals; it goes behind the other parts to let that happen.
                     self.is_down(&cause.detail);
                     parts.push_front(Part { refused_at, ..part });
                     tokio::time::sleep(backoff.next()).await;

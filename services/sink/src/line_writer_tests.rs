@@ -130,6 +130,36 @@ async fn a_server_that_refuses_everything_in_its_own_words_is_waited_for() {
     assert!(write(&writer(&server, false), 4).await.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_began_before_everything_was_refused_makes_no_line_bad() {
+    let refused = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = refused.clone();
+    let server = FakeServer::start(move |request| {
+        let refused_before = || count.load(Ordering::SeqCst);
+        if seconds(request).len() == 3 {
+            // Begun first, answered while the other is refused.
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while refused_before() < 3 && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            return (204, String::new());
+        }
+        if count.fetch_add(1, Ordering::SeqCst) < 20 {
+            return (400, "<html>maintenance</html>".into());
+        }
+        (204, String::new())
+    })
+    .await;
+    let writer = writer(&server, false);
+    let early = write(&writer, 3);
+    let late = async {
+        crate::testing::until("the first write has begun", || writer.begun.load(Ordering::SeqCst) == 1).await;
+        write(&writer, 2).await
+    };
+    let (early, late) = tokio::join!(early, late);
+    assert!(early.is_empty() && late.is_empty(), "{early:?} {late:?}");
+}
+
 #[tokio::test]
 async fn a_database_that_went_missing_is_created_again() {
     let exists = std::sync::Arc::new(AtomicBool::new(false));

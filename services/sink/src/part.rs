@@ -12,7 +12,7 @@ use crate::batch::Batch;
 pub struct Part {
     /// The places.
     pub entries: Vec<usize>,
-    /// Once they were refused, the writes accepted until then.
+    /// Once they were refused, the writes begun until then.
     pub refused_at: Option<u64>,
 }
 
