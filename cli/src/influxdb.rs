@@ -93,6 +93,8 @@ pub struct Series {
 struct Answer {
     #[serde(default)]
     results: Vec<Statement>,
+    // What 2.x says before it has looked at a statement.
+    #[serde(alias = "message")]
     error: Option<String>,
 }
 
