@@ -45,6 +45,16 @@ images: servers ## Build the images of all services; VERSION is their tag
 bench: servers ## How fast it is here, one table
 	cargo run --locked --release -p efd-benches
 
+# Services and suite in one build, so that their dependencies are built once.
+FAULTS := --locked --release -p efd-ingest -p efd-registry -p efd-sink -p efd-tests --test faults
+# The default of INFLUXDB above is the demo's.
+GENERATION := $(if $(filter file,$(origin INFLUXDB)),both,$(INFLUXDB))
+
+.PHONY: faults
+faults: servers influxdb2 ## Every fault under load on both InfluxDBs, one table; FAULT=broker,influxdb-5 for some, INFLUXDB=1 for one
+	cargo build $(FAULTS) --bins
+	cargo test $(FAULTS) -- run --influxdb $(GENERATION) $(if $(FAULT),--fault $(FAULT))
+
 servers: ## Install packages and fetch Kafka
 	tests/servers/install-packages $(GO)
 	tests/servers/fetch-kafka $(KAFKA)

@@ -6,22 +6,27 @@
 mod clients;
 mod collector;
 mod command;
+mod disk;
+pub mod oracle;
 mod protection;
+pub mod proxy;
 mod records;
 pub mod release;
 mod service;
 mod stack;
+pub mod stored;
 
 use std::time::{Duration, Instant};
 
 pub use clients::{contracts, python};
 pub use collector::{Collector, attribute};
 pub use command::{Output, efd};
+pub use disk::Disk;
 pub use efd::servers::{Generation, Signal};
 pub use protection::{PASSWORD, Protection, Told, USER};
 pub use release::write_release;
 pub use service::{Service, binary};
-pub use stack::{CLIENT_TOKEN, Options, Registry, Stack, interfaces};
+pub use stack::{CLIENT_TOKEN, Options, Registry, Stack, WORKER, interfaces};
 
 /// Bound on anything that a test waits for; far longer than anything takes, since machines are shared.
 pub const DEADLINE: Duration = Duration::from_secs(180);
@@ -40,7 +45,8 @@ where
 {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let answer = ask().await;
+        // Without the backtrace that an error's own text may have.
+        let answer = ask().await.map_err(|error| format!("{error:#}"));
         if matches!(answer, Ok(true)) {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use efd_service::Env;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::protection::{self, PASSWORD, Protection, Told};
 use crate::service::Service;
 pub use registries::Registry;
@@ -40,6 +41,8 @@ pub struct Options {
     pub told: Told,
     /// The password that they are told.
     pub password: &'static str,
+    /// A disk of its own for InfluxDB, in MiB; takes root.
+    pub disk: Option<u32>,
 }
 
 impl Options {
@@ -54,6 +57,7 @@ impl Options {
             protection: Protection::None,
             told: Told::BySettings,
             password: PASSWORD,
+            disk: None,
         }
     }
 }
@@ -74,6 +78,8 @@ pub struct Stack {
     pub kafka: Kafka,
     /// InfluxDB.
     pub influxdb: InfluxDb,
+    /// Where InfluxDB has its data, when it is a disk of its own.
+    pub disk: Option<Disk>,
     options: Options,
     registry_port: u16,
     registry_grpc_port: u16,
@@ -93,6 +99,8 @@ impl Stack {
         protection::write_password(folder.path(), options.password)?;
         let security = options.protection.security(folder.path())?;
         let kafka = Kafka::start_with(&programs, folder.path(), security).await?;
+        let place = folder.path().join("influxdb");
+        let disk = options.disk.map(|size| Disk::mount(&place, size)).transpose()?;
         let influxdb = InfluxDb::start(&programs, options.generation, folder.path()).await?;
         Ok(Self {
             gateway: None,
@@ -101,6 +109,7 @@ impl Stack {
             registry: None,
             kafka,
             influxdb,
+            disk,
             options,
             registry_port: free_port()?,
             registry_grpc_port: free_port()?,

@@ -1,12 +1,14 @@
 //! What is in Kafka and InfluxDB, and how a test puts something there past the services.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use efd::influxdb::InfluxDbClient;
-use efd_kafka::{Admin, OutRecord, Producer, ProducerOptions};
+use efd_kafka::{Admin, OutRecord, Producer, ProducerOptions, TopicInfo};
 use efd_service::http::Client;
 use rdkafka::Message as _;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::message::OwnedMessage;
+use rdkafka::message::{BorrowedMessage, OwnedMessage};
 
 use super::{Stack, WORKER};
 use crate::{DEADLINE, records};
@@ -42,12 +44,36 @@ impl Stack {
         self.lag("efd-tests-count", wanted).await
     }
 
-    async fn lag(&self, group: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
+    /// Records that a consumer group has not committed, of each topic of SAL components that is wanted and has any.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn behind(
+        &self,
+        group: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<BTreeMap<String, i64>> {
+        let topics = self.topics(wanted).await?;
         let admin = Admin::new(&self.kafka.config(), "efd-tests")?;
-        let mut topics = admin.topics().await?;
+        let mut behind = BTreeMap::new();
+        for lag in admin.lag(group, &topics).await?.into_iter().filter(|lag| lag.records > 0) {
+            *behind.entry(lag.partition.topic.to_string()).or_default() += lag.records;
+        }
+        Ok(behind)
+    }
+
+    async fn lag(&self, group: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<u64> {
+        Ok(u64::try_from(self.behind(group, wanted).await?.values().sum::<i64>())?)
+    }
+
+    /// The topics of SAL components that are wanted.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn topics(&self, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<TopicInfo>> {
+        let mut topics = Admin::new(&self.kafka.config(), "efd-tests")?.topics().await?;
         topics.retain(|topic| topic.name.starts_with("lsst.") && wanted(&topic.name));
-        let records: i64 = admin.lag(group, &topics).await?.iter().map(|lag| lag.records).sum();
-        Ok(u64::try_from(records)?)
+        Ok(topics)
     }
 
     /// Points in InfluxDB of all SAL measurements.
@@ -129,6 +155,25 @@ impl Stack {
             self.kafka.config().client("efd-tests").set("group.id", "efd-tests").create()?;
         let topic = topic.to_owned();
         tokio::task::spawn_blocking(move || records::read(&consumer, &topic, count)).await?
+    }
+
+    /// Gives every record of all partitions of the topics, up to their present ends, on a thread that may block.
+    ///
+    /// # Errors
+    /// When Kafka does not answer, or `take` fails.
+    pub async fn read_all<T: Send + 'static>(
+        &self,
+        topics: Vec<TopicInfo>,
+        mut start: T,
+        take: impl Fn(&mut T, &BorrowedMessage<'_>) -> anyhow::Result<()> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let consumer: BaseConsumer =
+            self.kafka.config().client("efd-tests").set("group.id", "efd-tests").create()?;
+        let reading = tokio::task::spawn_blocking(move || {
+            records::for_each(&consumer, &topics, |record| take(&mut start, record))?;
+            anyhow::Ok(start)
+        });
+        reading.await?
     }
 
     /// Produces the oldest records of a topic again, as they are; how many those were.
