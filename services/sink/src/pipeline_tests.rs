@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use efd_kafka::{KafkaConfig, OutRecord, Producer, ProducerOptions};
 use efd_schema::{RegistryConfig, avro, wire};
 use efd_service::{Instance, Settings as _};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 
 use super::*;
@@ -40,8 +41,10 @@ impl World {
         );
         let (lines, takes, knows) = (stored.clone(), takes_points.clone(), knows_late.clone());
         let server = FakeServer::start(move |request| {
-            let is_known = request.path.ends_with("/1") || knows.load(Ordering::SeqCst);
-            if request.path.starts_with("/schemas/ids/") {
+            let is_known = request.path.ends_with("/1")
+                || request.path == "/schemas/guids/00112233-4455-6677-8899-aabbccddeeff"
+                || knows.load(Ordering::SeqCst);
+            if request.path.starts_with("/schemas/") {
                 return if is_known { (200, SCHEMA.into()) } else { (503, String::new()) };
             }
             if request.path.starts_with("/write") && !takes.load(Ordering::SeqCst) {
@@ -311,4 +314,28 @@ async fn dead_letters_and_excluded_topics_are_never_consumed() {
     sink.stop().await;
     assert_eq!(world.stored(), (1..6).collect());
     assert_eq!((world.committed(dead), world.committed(excluded)), (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_may_name_the_schema_by_its_id_or_its_guid() {
+    let topic = "lsst.sal.Test.a";
+    let world = World::new(&[topic, "lsst.sal.Test.a.dlq"]).await;
+    let guid: Vec<u8> = [1].into_iter().chain((0..16).map(|n| n * 17)).collect();
+    let producer = Producer::new(&world.kafka(), "test", &ProducerOptions::default()).unwrap();
+    let mut batch = producer.batch();
+    for (second, header) in [(1.0_f64, &guid[..]), (2.0, &[0, 0, 0, 0, 1]), (3.0, &[7])] {
+        let header = Header { key: wire::VALUE_SCHEMA_HEADER, value: Some(header) };
+        let headers = Some(OwnedHeaders::new().insert(header));
+        let payload = second.to_le_bytes();
+        batch
+            .send(OutRecord { topic, payload: Some(&payload), headers, ..OutRecord::default() })
+            .await
+            .unwrap();
+    }
+    batch.delivered().await.unwrap();
+    let running = Running::start(world.config());
+    // The third has neither, so it is a dead letter.
+    until("commit", || world.committed(topic) == Some(3)).await;
+    running.stop().await;
+    assert_eq!(world.stored(), BTreeSet::from([1, 2]));
 }
