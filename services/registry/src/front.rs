@@ -40,6 +40,17 @@ impl Front {
         Self { place, metrics, max_schema_bytes }
     }
 
+    /// Makes the change that another replica's client asks for. With [`answer`](Self::answer) the only way in.
+    ///
+    /// # Errors
+    /// As [`Api::answer_forwarded`]; none in a proxy, which has no log.
+    pub(crate) async fn answer_forwarded(&self, request: &Request) -> Result<Reply, RegistryError> {
+        match self.own() {
+            Some(own) => own.answer_forwarded(request).await,
+            None => Err(RegistryError::NotWriter),
+        }
+    }
+
     /// Answers a request.
     ///
     /// # Errors

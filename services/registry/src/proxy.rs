@@ -54,6 +54,25 @@ pub(crate) struct Proxy {
     telemetry: Telemetry,
 }
 
+/// One who waits for an answer that others may wait for too.
+struct Passenger<'a> {
+    flights: &'a Mutex<HashMap<Arc<str>, Flight>>,
+    key: &'a Arc<str>,
+    flight: Flight,
+}
+
+impl Drop for Passenger<'_> {
+    /// Whoever comes later asks anew: when the answer is there, and when all who waited for it have gone away.
+    fn drop(&mut self) {
+        let mut flights = lock(self.flights);
+        let is_this = flights.get(self.key).is_some_and(|known| Arc::ptr_eq(known, &self.flight));
+        // Its own and that in the map.
+        if is_this && (self.flight.initialized() || Arc::strong_count(&self.flight) <= 2) {
+            flights.remove(self.key);
+        }
+    }
+}
+
 /// What keeps a proxy going beside the requests.
 #[derive(Debug)]
 pub(crate) struct Chores {
@@ -102,14 +121,11 @@ impl Proxy {
         if let Some(found) = found.as_ref().filter(|found| self.is_fresh(found)) {
             return Ok(self.reply(found, Source::Memory));
         }
-        let flight = lock(&self.flights).entry(key.clone()).or_default().clone();
-        let outcome = flight.get_or_init(|| self.fetch(asked, key, lasting)).await.clone();
-        {
-            let mut flights = lock(&self.flights);
-            if flights.get(key).is_some_and(|known| Arc::ptr_eq(known, &flight)) {
-                flights.remove(key);
-            }
-        }
+        let outcome = {
+            let flight = lock(&self.flights).entry(key.clone()).or_default().clone();
+            let passenger = Passenger { flights: &self.flights, key, flight };
+            passenger.flight.get_or_init(|| self.fetch(asked, key, lasting)).await.clone()
+        };
         match (outcome, found.filter(|found| found.status.is_success())) {
             (Ok(fetched), _) => Ok(self.reply(&fetched, Source::Upstream)),
             (Err(_), Some(old)) => Ok(self.reply(&old, Source::Stale)),
@@ -122,13 +138,15 @@ impl Proxy {
 
     /// Asks the upstream, and keeps the answer if it may be kept.
     async fn fetch(&self, asked: &Asked<'_>, key: &Arc<str>, lasting: bool) -> Result<Entry, RegistryError> {
+        let writes = lock(&self.memory).writes();
         let answer = self.upstream.ask(asked.method.clone(), &asked.target, &asked.request.body).await?;
         let entry = Entry {
             status: answer.status,
             body: answer.body.clone(),
             at: now(),
             lasting: lasting && answer.status.is_success(),
-            expired: false,
+            // What was written meanwhile may not be in it.
+            expired: lock(&self.memory).writes() != writes,
             subject: asked.subject.clone(),
         };
         if answer.status.is_success() || answer.is_not_found() {

@@ -36,7 +36,6 @@ impl ForwardService for Service {
     async fn forward(&self, call: Call<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
         let authorization =
             call.metadata().get("authorization").map(|value| value.as_encoded_bytes().to_vec());
-        let own = self.front.own().ok_or_else(|| Status::failed_precondition(NO_LOG))?;
         let ForwardRequest { method, target, body } = call.into_inner();
         let invalid = |what: &str| Status::invalid_argument(format!("{what} is not one of HTTP"));
         let method: Method = method.parse().map_err(|_| invalid("method"))?;
@@ -46,7 +45,8 @@ impl ForwardService for Service {
         let result = match route::Call::find(&method, path, query) {
             Ok(call) => {
                 let request = Request { call, method, target, body: body.into(), authorization };
-                let answered = tokio::time::timeout(self.timeout, own.answer_forwarded(&request)).await;
+                let answered =
+                    tokio::time::timeout(self.timeout, self.front.answer_forwarded(&request)).await;
                 answered.map_err(|_| Status::deadline_exceeded("the write took too long"))?
             }
             Err(error) => Err(error),
@@ -63,7 +63,7 @@ impl ForwardService for Service {
         Ok(Response::new(ForwardResponse {
             status: reply.status.as_u16().into(),
             body: reply.body,
-            next_offset: own.replicas.next_offset(),
+            next_offset: self.front.own().map_or(0, |own| own.replicas.next_offset()),
         }))
     }
 

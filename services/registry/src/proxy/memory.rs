@@ -44,11 +44,12 @@ pub(super) struct Memory {
     uses: u64,
     bytes: u64,
     max_bytes: u64,
+    writes: u64,
 }
 
 impl Memory {
     pub(super) fn new(max_bytes: u64) -> Self {
-        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0, bytes: 0, max_bytes }
+        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0, bytes: 0, max_bytes, writes: 0 }
     }
 
     pub(super) fn get(&mut self, key: &str) -> Option<Entry> {
@@ -92,6 +93,7 @@ impl Memory {
     /// A write changed a subject, or with none the whole registry: what may be otherwise now is asked again. A delete also takes
     /// back what is known to be registered; the keys of what is gone are given.
     pub(super) fn written(&mut self, subject: Option<&Arc<str>>, is_delete: bool) -> Vec<Arc<str>> {
+        self.writes += 1;
         let mut gone = Vec::new();
         for (key, (entry, _)) in &mut self.entries {
             let concerned = subject.is_none() || entry.subject.is_none() || entry.subject.as_ref() == subject;
@@ -117,6 +119,11 @@ impl Memory {
         let positive =
             self.by_use.values().filter_map(|key| Some((key.clone(), self.entries.get(key)?.0.clone())));
         positive.filter(|(_, entry)| entry.status.is_success()).collect()
+    }
+
+    /// How often something was written.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes
     }
 
     pub(super) fn len(&self) -> usize {
