@@ -24,8 +24,7 @@ use crate::commits::Commits;
 use crate::error::Cause;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Slot};
-use crate::position;
-use crate::rebalance::{Changes, Rebalances};
+use crate::rebalance::Rebalances;
 use crate::record::Record;
 use crate::schemas::{Lookup, Schemas};
 use crate::writer::Filled;
@@ -89,9 +88,6 @@ impl PollHandler for Consumer {
         let missing = if has_held { None } else { self.take(slot, &record) };
         if has_held || missing.is_some() {
             self.hold(consumer, slot, (&record, missing));
-        } else if self.is_paused {
-            // Its first, for which the pause of all has waited.
-            self.told_pause(consumer.pause(&list(self.partitions.get(slot).map(|slot| &slot.partition))));
         }
         self.has_polled = true;
         self.records_since_clock += 1;
@@ -302,15 +298,8 @@ impl Consumer {
     }
 
     fn follow_rebalance(&mut self, consumer: &BaseConsumer<Rebalances>) {
-        let Some(Changes { revoked, assigned }) = consumer.context().take_changes() else { return };
+        let Some(revoked) = consumer.context().take_changes() else { return };
         let revoked: HashSet<TopicPartition> = revoked.into_iter().collect();
-        while let Err(error) = position::begin_again(consumer, &assigned) {
-            tracing::warn!(destination = self.destination, %error, "kafka does not say where partitions begin");
-            if self.stop.is_requested() {
-                break;
-            }
-            std::thread::park_timeout(PATIENCE);
-        }
         if !revoked.is_empty() {
             self.batch.forget(&revoked);
             let partitions = &mut self.partitions;
@@ -337,7 +326,7 @@ impl Consumer {
     }
 
     fn pause_all(&self, consumer: &BaseConsumer<Rebalances>) {
-        self.told_pause(position::begun(consumer).and_then(|begun| consumer.pause(&begun)));
+        self.told_pause(consumer.assignment().and_then(|all| consumer.pause(&all)));
         self.show_paused(consumer);
     }
 

@@ -40,7 +40,6 @@ mod partitions;
 mod pipeline;
 mod plan;
 mod point;
-mod position;
 mod private;
 mod rebalance;
 mod record;

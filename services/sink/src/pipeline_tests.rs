@@ -233,30 +233,6 @@ async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_ahead_of_a_pause_is_not_lost() {
-    let quiet = ["lsst.sal.Test.a", "lsst.sal.Test.c", "lsst.sal.Test.e"];
-    let busy = ["lsst.sal.Test.b", "lsst.sal.Test.d"];
-    let world = World::new(&[&quiet[..], &busy[..]].concat()).await;
-    world.takes_points.store(false, Ordering::SeqCst);
-    for (topic, first) in quiet.into_iter().zip([0, 10, 20]) {
-        world.produce(topic, KNOWN, first..first + 10).await;
-    }
-    for (topic, first) in busy.into_iter().zip([1000, 2000]) {
-        world.produce(topic, KNOWN, first..first + 300).await;
-    }
-    // All is read ahead, and the queue is full before all partitions have given a record.
-    let batch = BatchConfig { points: 10, ..BatchConfig::default() };
-    let running = Running::start(Config { batch, ..world.config() });
-    until("tries", || {
-        world.server.requests().iter().filter(|request| request.path.starts_with("/write")).count() > 20
-    })
-    .await;
-    world.takes_points.store(true, Ordering::SeqCst);
-    until("everything", || world.stored().len() == 630).await;
-    running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_destination_does_not_hold_up_another() {
     let world = World::new(&["lsst.sal.Test.a"]).await;
     let mut config = world.config();

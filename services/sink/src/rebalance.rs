@@ -1,7 +1,7 @@
 //! The context of a consumer: hears which partitions come and go, and whether commits arrived.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use efd_kafka::{QuietContext, TopicPartition};
@@ -24,16 +24,7 @@ pub struct Rebalances {
     metrics: Arc<Metrics>,
     drain_timeout: Duration,
     has_changed: AtomicBool,
-    changes: Mutex<Changes>,
-}
-
-/// How the assignment has changed.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Partitions that went; some may be back.
-    pub revoked: Vec<TopicPartition>,
-    /// Partitions that came.
-    pub assigned: Vec<TopicPartition>,
+    revoked: Mutex<Vec<TopicPartition>>,
 }
 
 impl Rebalances {
@@ -52,24 +43,18 @@ impl Rebalances {
             metrics,
             drain_timeout,
             has_changed: AtomicBool::new(false),
-            changes: Mutex::default(),
+            revoked: Mutex::default(),
         }
     }
 
-    /// The changes since the last call; none when the assignment has not changed at all.
-    pub fn take_changes(&self) -> Option<Changes> {
+    /// The partitions revoked since the last call; none when the assignment has not changed at all.
+    pub fn take_changes(&self) -> Option<Vec<TopicPartition>> {
         // Set and taken on the same thread; the flag only saves the lock.
         if !self.has_changed.load(Ordering::Relaxed) {
             return None;
         }
         self.has_changed.store(false, Ordering::Relaxed);
-        Some(std::mem::take(&mut *self.changes.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
-
-    /// To be changed.
-    fn changes(&self) -> MutexGuard<'_, Changes> {
-        self.has_changed.store(true, Ordering::Relaxed);
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        Some(std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -99,7 +84,8 @@ impl ConsumerContext for Rebalances {
             }
             let owned = self.commits.revoked(&partitions, consumer);
             self.metrics.assigned_partitions(&self.destination, owned);
-            self.changes().revoked.extend(partitions);
+            self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
+            self.has_changed.store(true, Ordering::Relaxed);
         }
     }
 
@@ -110,7 +96,7 @@ impl ConsumerContext for Rebalances {
                 tracing::info!(partitions = partitions.len(), "partitions assigned");
                 let owned = self.commits.assigned(&partitions);
                 self.metrics.assigned_partitions(&self.destination, owned);
-                self.changes().assigned.extend(partitions);
+                self.has_changed.store(true, Ordering::Relaxed);
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
