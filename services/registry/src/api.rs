@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, StatusCode};
 use bytes::Bytes;
+use serde_json::json;
 
 use crate::answer::{self, Answer};
-use crate::body::{LevelBody, SchemaBody};
-use crate::change::Change;
+use crate::body::{self, ConfigChange, SchemaBody};
+use crate::change::{Change, Outcome};
 use crate::error::RegistryError;
 use crate::replica::Replicas;
 use crate::route::Call;
+use crate::state::State;
 use crate::store::Store;
 
 /// One request, whole.
@@ -48,14 +50,15 @@ pub struct Reply {
     /// Status of HTTP.
     pub status: StatusCode,
     /// JSON.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Age of an answer that could not be confirmed, because the upstream registry is away.
     pub stale: Option<Duration>,
 }
 
 impl From<Answer> for Reply {
     fn from(body: Answer) -> Self {
-        Self { status: StatusCode::OK, body, stale: None }
+        let status = if body.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
+        Self { status, body, stale: None }
     }
 }
 
@@ -82,9 +85,9 @@ impl Api {
 
     /// Makes the change that a request asks for, here or where the writer is. What the log says already is answered without a write.
     async fn write(&self, request: &Request) -> Result<Reply, RegistryError> {
-        let change = change_of(&request.call, &request.body)?.ok_or(RegistryError::MethodNotAllowed)?;
+        let change = change_of(&*self.store.state()?, request)?;
         if let Some(outcome) = self.store.known(&change)? {
-            return Ok(answer::outcome(&outcome, &request.call).into());
+            return Ok(answer::outcome(&outcome).into());
         }
         self.replicas.write(self, request, &change).await
     }
@@ -94,7 +97,7 @@ impl Api {
     /// # Errors
     /// Why it is refused, or failed; `NotWriter` when this replica does not write, and nothing was done.
     pub(crate) async fn answer_forwarded(&self, request: &Request) -> Result<Reply, RegistryError> {
-        let change = change_of(&request.call, &request.body)?.ok_or(RegistryError::MethodNotAllowed)?;
+        let change = change_of(&*self.store.state()?, request)?;
         if self.replicas.elsewhere().is_some() {
             return Err(RegistryError::NotWriter);
         }
@@ -106,32 +109,56 @@ impl Api {
     /// # Errors
     /// Why it is refused, or failed; `NotWriter` when this replica does not write, and nothing was done.
     pub(crate) async fn write_here(&self, request: &Request, change: Change) -> Result<Reply, RegistryError> {
-        let outcome = self.store.change(change).await?;
-        tracing::info!(target: "audit", method = %request.method, path = request.target, ?outcome, "changed");
-        Ok(answer::outcome(&outcome, &request.call).into())
+        let result = self.store.change(change).await;
+        audit(request, &result);
+        Ok(answer::outcome(&result?).into())
     }
 
     /// Answers from memory.
     fn read(&self, request: &Request) -> Result<Answer, RegistryError> {
+        if request.call == Call::ClusterId {
+            let clusters = json!({"kafka-cluster": self.store.cluster_id(), "schema-registry-cluster": "schema-registry"});
+            return Ok(json!({"id": "", "scope": {"path": [], "clusters": clusters}}).to_string().into());
+        }
         answer::read(&*self.store.state()?, &request.call, &request.body)
     }
 }
 
-/// The change that a call asks for; none for a call that only reads.
-fn change_of(call: &Call, body: &[u8]) -> Result<Option<Change>, RegistryError> {
-    Ok(Some(match call.clone() {
-        Call::Register { subject } => {
-            let schema = SchemaBody::parse(body)?.schema_without_id(&subject)?;
-            Change::Register { subject, schema }
+/// One line for each write: who wanted what, and what came of it.
+fn audit(request: &Request, result: &Result<Outcome, RegistryError>) {
+    let (method, path) = (&request.method, request.target.as_str());
+    let subject = request.call.subject().unwrap_or("");
+    match result {
+        Ok(Outcome::Registered { id, version, .. }) => {
+            tracing::info!(target: "audit", %method, path, subject, id, version, "schema registered");
+        }
+        Ok(outcome) => tracing::info!(target: "audit", %method, path, subject, ?outcome, "changed"),
+        Err(error) => {
+            let (_, code) = error.status_and_code();
+            tracing::info!(target: "audit", %method, path, subject, code, %error, "not changed");
+        }
+    }
+}
+/// The change that a request asks for.
+fn change_of(state: &State, request: &Request) -> Result<Change, RegistryError> {
+    let bytes = &request.body;
+    Ok(match request.call.clone() {
+        Call::Register { subject, normalize } => {
+            let wanted = SchemaBody::parse(bytes)?.wanted()?;
+            let schema = answer::schema_in(state, bytes, &subject, normalize)?;
+            Change::Register { subject, schema, wanted }
         }
         Call::DeleteSubject { subject, permanent } => Change::DeleteSubject { subject, permanent },
         Call::DeleteVersion { subject, version, permanent } => {
             Change::DeleteVersion { subject, version, permanent }
         }
-        Call::SetLevel { subject } => Change::SetLevel { subject, level: LevelBody::parse(body)?.level()? },
-        Call::ClearLevel { subject } => Change::ClearLevel { subject },
-        _ => return Ok(None),
-    }))
+        Call::SetConfig { subject } => Change::SetConfig { subject, change: ConfigChange::parse(bytes)? },
+        Call::ClearConfig { subject } => Change::ClearConfig { subject },
+        Call::SetMode { subject, force } => Change::SetMode { subject, mode: body::mode(bytes)?, force },
+        Call::ClearMode { subject, recursive } => Change::ClearMode { subject, recursive },
+        Call::DeleteContext { context } => Change::DeleteContext { context },
+        _ => return Err(RegistryError::PathNotFound),
+    })
 }
 
 #[cfg(test)]
@@ -139,25 +166,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_calls_that_change_something_are_changes() {
-        let find = |method: Method, path: &str| Call::find(&method, path, "").unwrap();
-        let body = br#"{"schema":"\"int\"","compatibility":"FULL"}"#;
+    fn each_call_that_changes_something_is_a_change() {
+        let body = Bytes::from_static(br#"{"schema":"\"int\"","compatibility":"FULL","mode":"IMPORT"}"#);
+        let request = |method: &str, path: &str| {
+            let method: Method = method.parse().unwrap();
+            let call = Call::find(&method, path, "").unwrap();
+            Request { call, method, target: path.into(), body: body.clone(), authorization: None }
+        };
         let changes = [
-            (Method::POST, "/subjects/a/versions"),
-            (Method::DELETE, "/subjects/a"),
-            (Method::DELETE, "/subjects/a/versions/1"),
-            (Method::PUT, "/config"),
-            (Method::DELETE, "/config/a"),
+            ("POST", "/subjects/a/versions"),
+            ("DELETE", "/subjects/a"),
+            ("DELETE", "/subjects/a/versions/1"),
+            ("PUT", "/config"),
+            ("DELETE", "/config/a"),
+            ("PUT", "/mode/a"),
+            ("DELETE", "/mode"),
+            ("DELETE", "/contexts/.lab"),
         ];
         for (method, path) in changes {
-            let call = find(method, path);
-            assert!(call.is_change() && change_of(&call, body).unwrap().is_some(), "{path}");
+            let request = request(method, path);
+            assert!(request.call.is_change(), "{path}");
+            change_of(&State::default(), &request).unwrap();
         }
         for (method, path) in
-            [(Method::POST, "/subjects/a"), (Method::GET, "/config"), (Method::GET, "/subjects/a/versions")]
+            [("POST", "/subjects/a"), ("GET", "/config"), ("POST", "/compatibility/subjects/a/versions")]
         {
-            let call = find(method, path);
-            assert!(!call.is_change() && change_of(&call, body).unwrap().is_none(), "{path}");
+            let request = request(method, path);
+            assert!(!request.call.is_change() && change_of(&State::default(), &request).is_err(), "{path}");
         }
     }
 }

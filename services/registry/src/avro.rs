@@ -1,20 +1,22 @@
 //! The text of an Avro schema: what makes two texts the same schema, and which are valid. Pure.
 //!
-//! A schema is its text: documentation, defaults, order and attributes that Avro does not know (`units`, `description`) all
-//! count, because readers of the registry use them. Only white space does not, and a primitive type written as an object
-//! alone, `{"type":"string"}`, is the same as `"string"`, as it is for Confluent's registry.
+//! A schema is its text, in the form of [`form`](crate::form): documentation, defaults and attributes that Avro does not know
+//! (`units`, `description`) all count, because readers of the registry use them. White space and the order of the keys that Avro
+//! knows do not, as it is for Confluent's registry.
 
 use apache_avro::Schema;
 use serde_json::Value;
 
-/// Brings a schema into the form that is stored and compared: compact JSON, keys in their order.
+use crate::form::printed;
+use crate::inline::inlined;
+
+/// Brings a schema into the form that is stored and compared: compact JSON.
 ///
 /// # Errors
 /// When the text is not JSON.
 pub fn normal_form(text: &str) -> Result<String, serde_json::Error> {
-    let mut schema: Value = serde_json::from_str(text)?;
-    unwrap_primitives(&mut schema);
-    serde_json::to_string(&schema)
+    let schema: Value = serde_json::from_str(text)?;
+    serde_json::to_string(&printed(schema, ""))
 }
 
 /// Reads a schema in its normal form.
@@ -26,33 +28,15 @@ pub fn parse(normal_form: &str) -> Result<Schema, String> {
         .map_err(|error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Walks only where a schema may stand: a default value or an attribute that looks like one is left alone.
-fn unwrap_primitives(schema: &mut Value) {
-    match schema {
-        Value::Array(branches) => branches.iter_mut().for_each(unwrap_primitives),
-        Value::Object(fields) => {
-            let alone = fields.len() == 1;
-            if let Some(primitive) = fields.get("type").filter(|ty| alone && is_primitive(ty)) {
-                *schema = primitive.clone();
-                return;
-            }
-            for place in ["type", "items", "values"] {
-                if let Some(inner) = fields.get_mut(place).filter(|inner| !inner.is_string()) {
-                    unwrap_primitives(inner);
-                }
-            }
-            let members = fields.get_mut("fields").and_then(Value::as_array_mut).into_iter().flatten();
-            for member in members.filter_map(|member| member.get_mut("type")) {
-                unwrap_primitives(member);
-            }
-        }
-        _ => {}
+/// Reads a schema that uses types of others, which are given as texts.
+///
+/// # Errors
+/// Why Avro does not allow it, on one line.
+pub fn parse_with(normal_form: &str, others: &[String]) -> Result<Schema, String> {
+    if others.is_empty() {
+        return parse(normal_form);
     }
-}
-
-fn is_primitive(ty: &Value) -> bool {
-    let primitives = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
-    ty.as_str().is_some_and(|name| primitives.contains(&name))
+    parse(&inlined(normal_form, others).map_err(|error| error.to_string())?)
 }
 
 #[cfg(test)]
@@ -136,7 +120,10 @@ mod tests {
             for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
                 let topic: Value = serde_json::from_str(line).unwrap();
                 let text = topic["schema"].to_string();
-                assert_eq!(normal_form(&text).unwrap(), text, "{}", topic["subject"]);
+                let form = normal_form(&text).unwrap();
+                let read: Value = serde_json::from_str(&form).unwrap();
+                assert_eq!(read, topic["schema"], "{}", topic["subject"]);
+                assert_eq!(normal_form(&form).unwrap(), form, "{}", topic["subject"]);
                 parse(&text).unwrap_or_else(|reason| panic!("{}: {reason}", topic["subject"]));
                 schemas += 1;
             }

@@ -9,7 +9,23 @@ use crate::avro;
 use crate::compatibility::Level;
 use crate::error::RegistryError;
 use crate::log::Fields;
-use crate::state::Schema;
+use crate::mode::Mode;
+use crate::name::qualified;
+use crate::schema::Schema;
+
+/// Settings of a subject beside its level that are kept for clients; they come and go in this order.
+const FURTHER_SETTINGS: [&str; 10] = [
+    "alias",
+    "normalize",
+    "validateFields",
+    "validateRules",
+    "compatibilityGroup",
+    "compatibilityPolicy",
+    "defaultMetadata",
+    "overrideMetadata",
+    "defaultRuleSet",
+    "overrideRuleSet",
+];
 
 /// Body of a registration and of a look-up.
 #[derive(Debug, Deserialize)]
@@ -22,6 +38,7 @@ pub struct SchemaBody {
     metadata: Option<Value>,
     rule_set: Option<Value>,
     id: Option<i64>,
+    version: Option<i64>,
 }
 
 /// Another schema that a schema uses.
@@ -32,10 +49,22 @@ struct Reference {
     version: u32,
 }
 
-/// Body that sets a compatibility level.
-#[derive(Debug, Deserialize)]
-pub struct LevelBody {
-    compatibility: Option<String>,
+/// Id and version of the client's choice, for an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Id.
+    pub id: u32,
+    /// Version, none for the next one.
+    pub version: Option<u32>,
+}
+
+/// What a setting of a subject is to become.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigChange {
+    /// Level, none to leave it.
+    pub level: Option<Level>,
+    /// Further settings.
+    pub fields: Fields,
 }
 
 impl SchemaBody {
@@ -47,11 +76,11 @@ impl SchemaBody {
         parse(body, |problem| RegistryError::InvalidSchema(problem.to_string()))
     }
 
-    /// The schema in its normal form.
+    /// The schema in the form in which it is stored. `context` is where it will be.
     ///
     /// # Errors
     /// When there is none, or it is not JSON, or not Avro.
-    pub fn schema(self) -> Result<Schema, RegistryError> {
+    pub fn schema(self, context: &str) -> Result<Schema, RegistryError> {
         let schema_type = self.schema_type.as_deref().unwrap_or("AVRO");
         if !schema_type.eq_ignore_ascii_case("AVRO") {
             let problem = format!("schema type {schema_type} is not supported, only AVRO is");
@@ -61,39 +90,64 @@ impl SchemaBody {
         let text = text.ok_or_else(|| RegistryError::InvalidSchema("Empty schema".into()))?;
         let text =
             avro::normal_form(&text).map_err(|problem| RegistryError::InvalidSchema(problem.to_string()))?;
-        let mut schema = Schema::avro(&text);
-        schema.fields = further_fields(self.references, self.metadata, self.rule_set);
-        Ok(schema)
+        let mut references = self.references.unwrap_or_default();
+        for reference in &mut references {
+            reference.subject = qualified(Some(context), &reference.subject).into_owned();
+        }
+        Ok(Schema::new(&text, further_fields(&references, self.metadata, self.rule_set)))
     }
 
-    /// The schema in its normal form, of a client that leaves the choice of the id to the registry.
+    /// Id and version that the client wants; none where it leaves them to the registry.
     ///
     /// # Errors
-    /// As [`SchemaBody::schema`], and when the client wants a certain id.
-    pub fn schema_without_id(self, subject: &str) -> Result<Schema, RegistryError> {
-        if self.id.is_some_and(|id| id >= 0) {
-            return Err(RegistryError::NotPermitted(format!("Subject {subject} is not in import mode")));
-        }
-        self.schema()
+    /// When one of them cannot be.
+    pub fn wanted(&self) -> Result<Option<Wanted>, RegistryError> {
+        let Some(id) = self.id.filter(|id| *id >= 0) else { return Ok(None) };
+        let id = u32::try_from(id).ok().filter(|id| (1..=i32::MAX.unsigned_abs()).contains(id));
+        let id = id.ok_or_else(|| RegistryError::InvalidSchema("id must be from 1 to 2^31-1".into()))?;
+        let version = self.version.filter(|version| *version > 0);
+        let valid = |version: i64| u32::try_from(version).ok().filter(|v| i32::try_from(*v).is_ok());
+        let invalid = |version: i64| RegistryError::InvalidVersion(version.to_string());
+        let version = version.map(|version| valid(version).ok_or_else(|| invalid(version))).transpose()?;
+        Ok(Some(Wanted { id, version }))
     }
 }
 
-impl LevelBody {
+impl ConfigChange {
     /// Reads a body.
     ///
     /// # Errors
-    /// When it is not JSON, or a field is of another type.
+    /// When it is not a JSON object, sets nothing, or has a level that is none of the seven.
     pub fn parse(body: &[u8]) -> Result<Self, RegistryError> {
-        parse(body, |_| RegistryError::InvalidCompatibility)
+        let mut given: Fields = parse(body, |_| RegistryError::InvalidCompatibility)?;
+        let level = given.shift_remove("compatibility").or_else(|| given.shift_remove("compatibilityLevel"));
+        let level = match level {
+            None | Some(Value::Null) => None,
+            Some(name) => {
+                let level = name.as_str().and_then(Level::parse);
+                Some(level.ok_or(RegistryError::InvalidCompatibility)?)
+            }
+        };
+        let known = FURTHER_SETTINGS.iter().filter_map(|name| given.shift_remove_entry(*name));
+        let fields: Fields = known.filter(|(_, value)| !value.is_null()).collect();
+        if level.is_none() && fields.is_empty() {
+            return Err(RegistryError::InvalidCompatibility);
+        }
+        Ok(Self { level, fields })
     }
+}
 
-    /// The level.
-    ///
-    /// # Errors
-    /// When there is none, or none of the seven.
-    pub fn level(&self) -> Result<Level, RegistryError> {
-        self.compatibility.as_deref().and_then(Level::parse).ok_or(RegistryError::InvalidCompatibility)
+/// Reads the body that sets a mode.
+///
+/// # Errors
+/// When it is not JSON, or has none of the modes.
+pub fn mode(body: &[u8]) -> Result<Mode, RegistryError> {
+    #[derive(Deserialize)]
+    struct ModeBody {
+        mode: Option<String>,
     }
+    let body: ModeBody = parse(body, |_| RegistryError::InvalidMode)?;
+    body.mode.as_deref().and_then(Mode::parse).ok_or(RegistryError::InvalidMode)
 }
 
 fn parse<T: DeserializeOwned>(
@@ -107,13 +161,8 @@ fn parse<T: DeserializeOwned>(
 }
 
 /// What identifies a schema beyond its text, in the order of the log.
-fn further_fields(
-    references: Option<Vec<Reference>>,
-    metadata: Option<Value>,
-    rule_set: Option<Value>,
-) -> Fields {
+fn further_fields(references: &[Reference], metadata: Option<Value>, rule_set: Option<Value>) -> Fields {
     let mut fields = Fields::new();
-    let references = references.unwrap_or_default();
     if !references.is_empty() {
         fields.insert("references".into(), serde_json::json!(references));
     }
@@ -130,7 +179,7 @@ mod tests {
     use super::*;
 
     fn schema(body: &str) -> Result<Schema, RegistryError> {
-        SchemaBody::parse(body.as_bytes())?.schema_without_id("s")
+        SchemaBody::parse(body.as_bytes())?.schema(".")
     }
 
     #[test]
@@ -142,17 +191,35 @@ mod tests {
         ];
         for body in bodies {
             assert_eq!(schema(body).unwrap(), Schema::avro("\"string\""), "{body}");
+            assert_eq!(SchemaBody::parse(body.as_bytes()).unwrap().wanted(), Ok(None));
         }
     }
 
     #[test]
     fn references_metadata_and_rules_are_part_of_a_schema() {
         let body = r#"{"schema":"\"int\"","ruleSet":{"a":1},"metadata":{"b":2},"references":[{"version":1,"name":"n","subject":"s","x":1}]}"#;
-        let fields = serde_json::to_string(&schema(body).unwrap().fields).unwrap();
+        let mut fields = schema(body).unwrap().log_fields();
+        fields.shift_remove("md5").unwrap();
         assert_eq!(
-            fields,
+            serde_json::to_string(&fields).unwrap(),
             r#"{"references":[{"name":"n","subject":"s","version":1}],"metadata":{"b":2},"ruleSet":{"a":1}}"#
         );
+        let there = SchemaBody::parse(body.as_bytes()).unwrap().schema(".lab").unwrap();
+        assert_eq!(there.references()[0].subject, ":.lab:s", "a reference stays in its context");
+    }
+
+    #[test]
+    fn an_import_has_id_and_version() {
+        let wanted = |body: &str| SchemaBody::parse(body.as_bytes()).unwrap().wanted();
+        assert_eq!(wanted(r#"{"id":7}"#), Ok(Some(Wanted { id: 7, version: None })));
+        assert_eq!(wanted(r#"{"id":7,"version":3}"#), Ok(Some(Wanted { id: 7, version: Some(3) })));
+        for (body, code) in [
+            (r#"{"id":0}"#, 42201),
+            (r#"{"id":4294967296}"#, 42201),
+            (r#"{"id":1,"version":4294967296}"#, 42202),
+        ] {
+            assert_eq!(wanted(body).unwrap_err().status_and_code().1, code, "{body}");
+        }
     }
 
     #[test]
@@ -166,17 +233,34 @@ mod tests {
             (r#"{"schema":" "}"#, 42201),
             (r#"{"schema":"not json"}"#, 42201),
             (r#"{"schema":"\"int\"","schemaType":"PROTOBUF"}"#, 42201),
-            (r#"{"schema":"\"int\"","id":7}"#, 42205),
+            (r#"{"schema":"{}","schemaType":"JSON"}"#, 42201),
+            (r#"{"schema":"\"int\"","references":[{"name":"a","subject":"b","version":-1}]}"#, 42201),
         ];
         for (body, code) in table {
             assert_eq!(schema(body).unwrap_err().status_and_code().1, code, "{body}");
         }
-        for (body, code) in
-            [("", 400), ("{}", 42203), (r#"{"compatibility":7}"#, 42203), (r#"{"compatibility":"x"}"#, 42203)]
-        {
-            let error = LevelBody::parse(body.as_bytes()).and_then(|body| body.level()).unwrap_err();
-            assert_eq!(error.status_and_code().1, code, "{body}");
+        let table = [
+            ("", 400),
+            ("{}", 42203),
+            ("[]", 42203),
+            (r#"{"compatibility":7}"#, 42203),
+            (r#"{"compatibility":"x"}"#, 42203),
+            (r#"{"compatibility":null,"new":1}"#, 42203),
+        ];
+        for (body, code) in table {
+            assert_eq!(ConfigChange::parse(body.as_bytes()).unwrap_err().status_and_code().1, code, "{body}");
         }
-        assert_eq!(LevelBody::parse(br#"{"compatibility":"full"}"#).unwrap().level().unwrap(), Level::Full);
+        for (body, code) in [("", 400), ("{}", 42204), (r#"{"mode":"x"}"#, 42204), (r#"{"mode":1}"#, 42204)] {
+            assert_eq!(mode(body.as_bytes()).unwrap_err().status_and_code().1, code, "{body}");
+        }
+    }
+
+    #[test]
+    fn settings_are_read_in_any_case_and_in_their_order() {
+        let change =
+            ConfigChange::parse(br#"{"normalize":true,"new":1,"alias":"b","compatibility":"full"}"#).unwrap();
+        assert_eq!(change.level, Some(Level::Full));
+        assert_eq!(serde_json::to_string(&change.fields).unwrap(), r#"{"alias":"b","normalize":true}"#);
+        assert_eq!(mode(br#"{"mode":"import"}"#), Ok(Mode::Import));
     }
 }

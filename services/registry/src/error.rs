@@ -11,8 +11,8 @@ pub enum RegistryError {
     #[error("HTTP 404 Not Found")]
     PathNotFound,
     /// The path exists, but not for this method.
-    #[error("HTTP 405 Method Not Allowed")]
-    MethodNotAllowed,
+    #[error("HTTP 405 Method Not Allowed, allowed: {0}")]
+    MethodNotAllowed(String),
     /// The body is not JSON.
     #[error("the body is not valid JSON: {0}")]
     MalformedBody(String),
@@ -22,6 +22,9 @@ pub enum RegistryError {
     /// The subject has no such version.
     #[error("Version {0} not found.")]
     VersionNotFound(u32),
+    /// No schema has this GUID.
+    #[error("Schema {0} not found")]
+    GuidNotFound(String),
     /// No schema has this id.
     #[error("Schema {0} not found")]
     SchemaNotFound(u32),
@@ -55,6 +58,9 @@ pub enum RegistryError {
     /// The subject has no setting of its own.
     #[error("Subject '{0}' does not have subject-level compatibility configured")]
     NoSubjectCompatibility(String),
+    /// The subject has no mode of its own.
+    #[error("Subject '{0}' does not have subject-level mode configured")]
+    NoSubjectMode(String),
     /// The compatibility level forbids the schema.
     #[error(
         "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: {reason}"
@@ -80,11 +86,35 @@ pub enum RegistryError {
         "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, and FULL_TRANSITIVE"
     )]
     InvalidCompatibility,
+    /// Not one of the modes.
+    #[error("Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT and FORWARD")]
+    InvalidMode,
+    /// Another schema refers to the version.
+    #[error(
+        "One or more references exist to the schema {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}."
+    )]
+    ReferenceExists {
+        /// Subject.
+        subject: String,
+        /// Version.
+        version: u32,
+    },
+    /// An import brings a schema that is known already under another id.
+    #[error("Schema already registered with id {known} instead of input id {wanted}")]
+    IdDoesNotMatch {
+        /// The id it has.
+        known: u32,
+        /// The id that was asked for.
+        wanted: u32,
+    },
+    /// The context has subjects.
+    #[error("The specified context '{0}' is not empty")]
+    ContextNotEmpty(String),
     /// The mode of the subject forbids the change.
     #[error("{0}")]
     NotPermitted(String),
     /// Not a name that a subject may have.
-    #[error("The specified subject '{0}' is not a valid")]
+    #[error("The specified subject '{0}' is not a valid subject")]
     InvalidSubject(String),
     /// The record would be longer than the topic may hold.
     #[error("schema is too large: more than {0} bytes (setting schemas.max_schema_bytes)")]
@@ -98,6 +128,12 @@ pub enum RegistryError {
     /// Kafka did not confirm the write in time; it may still happen.
     #[error("Kafka did not confirm the write within {0} s; it may or may not be done, so try again")]
     WriteTimedOut(u64),
+    /// The broker takes no record as long as this one.
+    #[error("schema is too large for the topic {0} (its setting max.message.bytes)")]
+    TooLargeForTopic(String),
+    /// Kafka refuses writes until somebody changes something there.
+    #[error("Kafka refuses the write: {0}")]
+    Refused(String),
     /// Kafka refused the write.
     #[error("write to Kafka failed: {0}")]
     WriteFailed(String),
@@ -141,20 +177,26 @@ impl RegistryError {
             Self::PathNotFound => (404, 404),
             Self::SubjectNotFound(_) => (404, 40401),
             Self::VersionNotFound(_) => (404, 40402),
-            Self::SchemaNotFound(_) | Self::SchemaNotUnderSubject => (404, 40403),
+            Self::SchemaNotFound(_) | Self::GuidNotFound(_) | Self::SchemaNotUnderSubject => (404, 40403),
             Self::SubjectSoftDeleted(_) => (404, 40404),
             Self::SubjectNotSoftDeleted(_) => (404, 40405),
             Self::VersionSoftDeleted { .. } => (404, 40406),
             Self::VersionNotSoftDeleted { .. } => (404, 40407),
             Self::NoSubjectCompatibility(_) => (404, 40408),
-            Self::MethodNotAllowed => (405, 405),
+            Self::NoSubjectMode(_) => (404, 40409),
+            Self::MethodNotAllowed(_) => (405, 405),
             Self::Incompatible { .. } => (409, 40901),
             Self::InvalidSchema(_) => (422, 42201),
             Self::InvalidVersion(_) => (422, 42202),
             Self::InvalidCompatibility => (422, 42203),
+            Self::InvalidMode => (422, 42204),
             Self::NotPermitted(_) => (422, 42205),
+            Self::ReferenceExists { .. } => (422, 42206),
+            Self::IdDoesNotMatch { .. } => (422, 42207),
             Self::InvalidSubject(_) => (422, 42208),
-            Self::TooLarge(_) => (422, 42209),
+            Self::TooLarge(_) | Self::TooLargeForTopic(_) => (422, 42209),
+            Self::Refused(_) => (500, 50001),
+            Self::ContextNotEmpty(_) => (422, 42211),
             Self::NotLoaded(_)
             | Self::QueueFull(_)
             | Self::WriteFailed(_)

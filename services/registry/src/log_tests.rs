@@ -7,11 +7,15 @@ fn schema(version: u32, value: Option<SchemaValue>) -> Record {
 }
 
 fn int(id: u32, deleted: bool) -> SchemaValue {
-    SchemaValue { id, text: "\"int\"".into(), deleted, fields: Fields::new() }
+    SchemaValue { id, schema: Arc::new(Schema::avro("\"int\"")), deleted }
 }
 
-fn config(level: Level) -> Option<ConfigValue> {
-    Some(ConfigValue { level: Some(level), fields: Fields::new() })
+fn config(level: Level) -> Option<Arc<ConfigValue>> {
+    Some(Arc::new(ConfigValue { level: Some(level), fields: Fields::new() }))
+}
+
+fn ids(of_contexts: &[(&str, u32)]) -> MaxIds {
+    of_contexts.iter().map(|(context, id)| (Arc::from(*context), *id)).collect()
 }
 
 /// Each record with the key and value that Confluent's registry writes for it.
@@ -21,14 +25,14 @@ fn table() -> Vec<(Record, &'static str, Option<&'static str>)> {
             schema(1, Some(int(7, false))),
             r#"{"keytype":"SCHEMA","subject":"lsst.sal.Test.arrays-value","version":1,"magic":1}"#,
             Some(
-                r#"{"subject":"lsst.sal.Test.arrays-value","version":1,"id":7,"schema":"\"int\"","deleted":false}"#,
+                r#"{"subject":"lsst.sal.Test.arrays-value","version":1,"id":7,"md5":"71JOobkecxc9k4reNsHbMg==","schema":"\"int\"","deleted":false}"#,
             ),
         ),
         (
             schema(2, Some(int(7, true))),
             r#"{"keytype":"SCHEMA","subject":"lsst.sal.Test.arrays-value","version":2,"magic":1}"#,
             Some(
-                r#"{"subject":"lsst.sal.Test.arrays-value","version":2,"id":7,"schema":"\"int\"","deleted":true}"#,
+                r#"{"subject":"lsst.sal.Test.arrays-value","version":2,"id":7,"md5":"71JOobkecxc9k4reNsHbMg==","schema":"\"int\"","deleted":true}"#,
             ),
         ),
         (
@@ -57,20 +61,35 @@ fn table() -> Vec<(Record, &'static str, Option<&'static str>)> {
             None,
         ),
         (
-            Record::Mode { subject: None, mode: Some("READONLY".into()) },
+            Record::Mode { subject: None, mode: Some(Mode::ReadOnly) },
             r#"{"keytype":"MODE","subject":null,"magic":0}"#,
             Some(r#"{"mode":"READONLY"}"#),
         ),
-        (Record::Noop { max_id: None, writer: None }, r#"{"keytype":"NOOP","magic":0}"#, None),
         (
-            Record::Noop { max_id: Some(12), writer: None },
+            Record::ClearSubject { subject: Some("s".into()) },
+            r#"{"keytype":"CLEAR_SUBJECT","subject":"s","magic":0}"#,
+            Some(r#"{"subject":"s"}"#),
+        ),
+        (
+            Record::Context { context: ".lab".into(), exists: true },
+            r#"{"keytype":"CONTEXT","tenant":"default","context":".lab","magic":0}"#,
+            Some(r#"{"tenant":"default","context":".lab"}"#),
+        ),
+        (Record::Noop { max_ids: MaxIds::new(), writer: None }, r#"{"keytype":"NOOP","magic":0}"#, None),
+        (
+            Record::Noop { max_ids: ids(&[(".", 12)]), writer: None },
             r#"{"keytype":"NOOP","magic":0}"#,
             Some(r#"{"maxId":12}"#),
         ),
         (
-            Record::Noop { max_id: Some(12), writer: Some("10.0.0.1:9181".into()) },
+            Record::Noop { max_ids: ids(&[(".", 12)]), writer: Some("a:9181".into()) },
             r#"{"keytype":"NOOP","magic":0}"#,
-            Some(r#"{"maxId":12,"writer":"10.0.0.1:9181"}"#),
+            Some(r#"{"maxId":12,"writer":"a:9181"}"#),
+        ),
+        (
+            Record::Noop { max_ids: ids(&[(".", 3), (".lab", 12)]), writer: None },
+            r#"{"keytype":"NOOP","magic":0}"#,
+            Some(r#"{"maxId":3,"contexts":{".lab":12}}"#),
         ),
     ]
 }
@@ -96,15 +115,15 @@ fn what_a_newer_registry_adds_to_a_schema_is_written_back_in_its_place() {
 #[test]
 fn fields_that_say_nothing_are_left_out() {
     let key = br#"{"magic":1,"keytype":"SCHEMA","version":1,"subject":"s"}"#;
-    let value = br#"{"subject":"s","version":1,"id":7,"schemaType":"AVRO","references":[],"metadata":null,"schema":"\"int\"","offset":3,"ts":9}"#;
+    let value = br#"{"subject":"s","version":1,"id":7,"schemaType":"AVRO","references":[],"metadata":null,"md5":"71JOobkecxc9k4reNsHbMg==","schema":"\"int\"","offset":3,"ts":9}"#;
     let record = decode(key, Some(value)).unwrap().unwrap();
     assert_eq!(record, Record::Schema { subject: "s".into(), version: 1, value: Some(int(7, false)) });
 }
 
 #[test]
 fn an_unknown_key_type_is_skipped() {
-    let key = br#"{"keytype":"CONTEXT","tenant":"default","context":".x","magic":0}"#;
-    assert_eq!(decode(key, Some(br#"{"tenant":"default","context":".x"}"#)).unwrap(), None);
+    let key = br#"{"keytype":"ASSOC","tenant":"default","guid":"x","magic":0}"#;
+    assert_eq!(decode(key, Some(br#"{"tenant":"default"}"#)).unwrap(), None);
 }
 
 #[test]
@@ -133,13 +152,15 @@ fn malformed_records_are_errors_that_name_the_field() {
 }
 
 #[test]
-fn the_id_of_a_record_is_found_without_reading_the_schema() {
-    assert_eq!(
-        id_of(Some(br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#)),
-        Some(7)
-    );
-    assert_eq!(id_of(Some(br#"{"maxId":12}"#)), Some(12));
-    assert_eq!(id_of(Some(br#"{"compatibilityLevel":"NONE"}"#)), None);
-    assert_eq!(id_of(Some(b"not json")), None);
-    assert_eq!(id_of(None), None);
+fn the_ids_of_a_record_are_found_without_reading_the_schema() {
+    let schema = br#"{"subject":"s","version":1,"id":7,"schema":"\"int\"","deleted":false}"#;
+    let key =
+        |subject: &str| format!(r#"{{"keytype":"SCHEMA","subject":"{subject}","version":1,"magic":1}}"#);
+    assert_eq!(ids_of(key("s").as_bytes(), Some(schema)), ids(&[(".", 7)]));
+    assert_eq!(ids_of(key(":.lab:s").as_bytes(), Some(schema)), ids(&[(".lab", 7)]));
+    let noop = br#"{"keytype":"NOOP","magic":0}"#;
+    assert_eq!(ids_of(noop, Some(br#"{"maxId":12,"contexts":{".lab":3}}"#)), ids(&[(".", 12), (".lab", 3)]));
+    for value in [Some(&br#"{"compatibilityLevel":"NONE"}"#[..]), Some(b"not json"), None] {
+        assert_eq!(ids_of(noop, value), MaxIds::new());
+    }
 }

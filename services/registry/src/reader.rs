@@ -1,7 +1,7 @@
 //! The thread that reads the log and applies it.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -29,11 +29,17 @@ pub(crate) struct LogReader {
     latch: Option<Latch>,
     started: Instant,
     last_error: Option<KafkaError>,
+    cluster_id: Arc<OnceLock<String>>,
 }
 
 impl LogReader {
-    pub(crate) fn new(view: watch::Sender<View>, metrics: Metrics, latch: Latch) -> Self {
-        Self { view, metrics, latch: Some(latch), started: Instant::now(), last_error: None }
+    pub(crate) fn new(
+        view: watch::Sender<View>,
+        metrics: Metrics,
+        latch: Latch,
+        cluster_id: Arc<OnceLock<String>>,
+    ) -> Self {
+        Self { view, metrics, latch: Some(latch), started: Instant::now(), last_error: None, cluster_id }
     }
 
     /// Starts to read at the first record; blocks as [`consumer`] does.
@@ -92,7 +98,13 @@ impl PollHandler for LogReader {
         ControlFlow::Continue(())
     }
 
-    fn tick(&mut self, _: &BaseConsumer<QuietContext>) -> ControlFlow<()> {
+    fn tick(&mut self, consumer: &BaseConsumer<QuietContext>) -> ControlFlow<()> {
+        if self.cluster_id.get().is_none()
+            && let Some(id) = consumer.client().fetch_cluster_id(Duration::ZERO)
+        {
+            // Nobody else sets it.
+            let _ = self.cluster_id.set(id);
+        }
         ControlFlow::Continue(())
     }
 

@@ -48,14 +48,28 @@ async fn respond(Shared(front): Shared<Arc<Front>>, request: axum::extract::Requ
         Ok(call) => answer(&front, call, &head, body).await,
         Err(error) => Err(error),
     };
+    let allowed = match &result {
+        Err(RegistryError::MethodNotAllowed(methods)) => HeaderValue::from_str(methods).ok(),
+        _ => None,
+    };
     let Reply { status, body, stale } = result.unwrap_or_else(|error| error_reply(&error));
     front.metrics.request(route, status.as_u16());
+    let has_body = !body.is_empty();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     if let Some(age) = stale {
         response.headers_mut().insert(STALE, HeaderValue::from(age.as_secs()));
     }
-    response.headers_mut().insert(header::CONTENT_TYPE, media_type(&head.headers));
+    if has_body {
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type(&head.headers));
+    }
+    if let Some(methods) = allowed {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let schemes = HeaderValue::from_static("Bearer, Basic realm=\"efd-registry\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
+    }
     response
 }
 

@@ -1,65 +1,120 @@
-//! Paths of the REST interface: which call a request is. Pure.
+//! The calls of the REST interface, and which one a request is. Pure.
 //!
-//! Empty segments do not count, so trailing and double slashes are tolerated. Names are percent-decoded. Query parameters
-//! that are not known are ignored, `normalize` among them: nothing is normalised beyond [`crate::avro::normal_form`].
+//! Empty segments of a path do not count, so trailing and double slashes are tolerated. Names are percent-decoded. In front of
+//! each path may stand `/contexts/.lab`, which puts the subjects and ids of the rest into that context.
 
-use std::borrow::Cow;
+mod path;
+
 use std::sync::Arc;
 
 use axum::http::Method;
-use percent_encoding::percent_decode_str;
 
 use crate::error::RegistryError;
-use crate::state::VersionRef;
+use crate::query::{Page, Query};
+use crate::subject::{VersionRef, Which};
 
-/// One request, as far as its path and query say it.
+/// A schema by its id, in a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ById {
+    /// Context.
+    pub context: Arc<str>,
+    /// Id.
+    pub id: u32,
+}
+
+/// A list of all versions of all subjects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllSchemas {
+    /// Softly deleted ones too.
+    pub deleted: bool,
+    /// Only the highest version of each subject.
+    pub latest_only: bool,
+    /// Beginning of the subjects.
+    pub prefix: String,
+    /// Part of the list.
+    pub page: Page,
+}
+
+/// A version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfVersion {
+    /// Subject.
+    pub subject: Arc<str>,
+    /// Version.
+    pub version: VersionRef,
+    /// Also a softly deleted one.
+    pub deleted: bool,
+}
+
+/// One request, as far as its path and query say it. Subjects have their context in the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// Is there a registry?
     Root,
+    /// The same question of clients that do not use GET.
+    Probe,
+    /// The description of this interface.
+    OpenApi,
     /// Kinds of schemas that can be registered.
     SchemaTypes,
+    /// All versions of all subjects.
+    Schemas(AllSchemas),
     /// A schema by its id; `max_id` adds the highest id there is.
-    Schema { id: u32, max_id: bool },
+    Schema { by: ById, max_id: bool },
     /// The text of a schema by its id.
-    SchemaText { id: u32 },
+    SchemaText { by: ById },
     /// Subjects and versions that have a schema.
-    SchemaVersions { id: u32, deleted: bool },
+    SchemaVersions { by: ById, subject: Option<Arc<str>>, deleted: bool, page: Page },
     /// Subjects that have a schema.
-    SchemaSubjects { id: u32, deleted: bool },
+    SchemaSubjects { by: ById, subject: Option<Arc<str>>, deleted: bool, page: Page },
+    /// A schema by its GUID.
+    Guid { guid: String },
+    /// Contexts and ids of a schema.
+    GuidIds { guid: String },
     /// Names of subjects.
-    Subjects { which: Which, prefix: String },
+    Subjects { which: Which, prefix: String, page: Page },
     /// Versions of a subject.
-    Versions { subject: Arc<str>, which: Which },
+    Versions { subject: Arc<str>, which: Which, page: Page },
     /// One version.
-    Version { subject: Arc<str>, version: VersionRef, deleted: bool },
+    Version(OfVersion),
     /// The text of one version.
-    VersionText { subject: Arc<str>, version: VersionRef, deleted: bool },
+    VersionText(OfVersion),
+    /// Ids of the schemas that refer to one version.
+    ReferencedBy { of: OfVersion, page: Page },
+    /// The highest version that has these properties in its metadata.
+    LatestWith { subject: Arc<str>, properties: Vec<(String, String)>, deleted: bool },
     /// The version of a subject that has the schema in the body.
-    LookUp { subject: Arc<str>, deleted: bool },
+    LookUp { subject: Arc<str>, deleted: bool, normalize: bool },
     /// Registers the schema in the body.
-    Register { subject: Arc<str> },
+    Register { subject: Arc<str>, normalize: bool },
     /// Deletes a subject.
     DeleteSubject { subject: Arc<str>, permanent: bool },
     /// Deletes a version.
     DeleteVersion { subject: Arc<str>, version: VersionRef, permanent: bool },
-    /// Compatibility level of a subject, or the global one.
-    Level { subject: Option<Arc<str>>, default_to_global: bool },
-    /// Sets the level in the body.
-    SetLevel { subject: Option<Arc<str>> },
-    /// Takes a level back.
-    ClearLevel { subject: Option<Arc<str>> },
-}
-
-/// Which versions a list has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// Those that are not deleted.
-    Live,
-    /// Softly deleted ones too.
-    All,
-    /// Only softly deleted ones.
-    Deleted,
+    /// Whether the schema in the body fits a version, or all that count.
+    Compatibility { subject: Arc<str>, version: Option<VersionRef>, normalize: bool, verbose: bool },
+    /// Compatibility level and other settings of a subject, or the global ones.
+    Config { subject: Option<Arc<str>>, default_to_global: bool },
+    /// Sets what is in the body.
+    SetConfig { subject: Option<Arc<str>> },
+    /// Takes the settings back.
+    ClearConfig { subject: Option<Arc<str>> },
+    /// Mode of a subject, or the global one.
+    Mode { subject: Option<Arc<str>>, default_to_global: bool },
+    /// Sets the mode in the body.
+    SetMode { subject: Option<Arc<str>>, force: bool },
+    /// Takes a mode back.
+    ClearMode { subject: Option<Arc<str>>, recursive: bool },
+    /// Names of contexts.
+    Contexts { prefix: String, page: Page },
+    /// Deletes an empty context.
+    DeleteContext { context: Arc<str> },
+    /// Which cluster this is.
+    ClusterId,
+    /// Which version of the registry this is.
+    RegistryVersion,
+    /// How the registry is deployed.
+    Deployment,
 }
 
 impl Call {
@@ -69,15 +124,7 @@ impl Call {
     /// When there is no such path, or not with this method, or a version in it is none.
     pub fn find(method: &Method, path: &str, query: &str) -> Result<Self, RegistryError> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        let segments = segments(path).ok_or(RegistryError::PathNotFound)?;
-        let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-        let query = Query::parse(query);
-        if let Some(call) = call(method, &segments, &query) {
-            return call;
-        }
-        let others = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
-        let is_known = others.iter().any(|other| call(other, &segments, &query).is_some());
-        Err(if is_known { RegistryError::MethodNotAllowed } else { RegistryError::PathNotFound })
+        path::find(method, path, &Query::parse(query))
     }
 
     /// Whether it changes what the registry knows.
@@ -87,154 +134,71 @@ impl Call {
             Self::Register { .. }
                 | Self::DeleteSubject { .. }
                 | Self::DeleteVersion { .. }
-                | Self::SetLevel { .. }
-                | Self::ClearLevel { .. }
+                | Self::SetConfig { .. }
+                | Self::ClearConfig { .. }
+                | Self::SetMode { .. }
+                | Self::ClearMode { .. }
+                | Self::DeleteContext { .. }
         )
     }
 
-    /// Name of the route, for the metric.
+    /// The subject that a change is about; none for what is about all of them.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Register { subject, .. }
+            | Self::DeleteSubject { subject, .. }
+            | Self::DeleteVersion { subject, .. } => Some(subject),
+            Self::SetConfig { subject }
+            | Self::ClearConfig { subject }
+            | Self::SetMode { subject, .. }
+            | Self::ClearMode { subject, .. } => subject.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Name of the route, for the metric: method and path, as `openapi.json` has them.
     pub const fn route(&self) -> &'static str {
         match self {
             Self::Root => "GET /",
+            Self::Probe => "POST /",
+            Self::OpenApi => "GET /openapi.json",
             Self::SchemaTypes => "GET /schemas/types",
+            Self::Schemas(_) => "GET /schemas",
             Self::Schema { .. } => "GET /schemas/ids/{id}",
             Self::SchemaText { .. } => "GET /schemas/ids/{id}/schema",
             Self::SchemaVersions { .. } => "GET /schemas/ids/{id}/versions",
             Self::SchemaSubjects { .. } => "GET /schemas/ids/{id}/subjects",
+            Self::Guid { .. } => "GET /schemas/guids/{guid}",
+            Self::GuidIds { .. } => "GET /schemas/guids/{guid}/ids",
             Self::Subjects { .. } => "GET /subjects",
             Self::Versions { .. } => "GET /subjects/{subject}/versions",
-            Self::Version { .. } => "GET /subjects/{subject}/versions/{version}",
-            Self::VersionText { .. } => "GET /subjects/{subject}/versions/{version}/schema",
+            Self::Version(_) => "GET /subjects/{subject}/versions/{version}",
+            Self::VersionText(_) => "GET /subjects/{subject}/versions/{version}/schema",
+            Self::ReferencedBy { .. } => "GET /subjects/{subject}/versions/{version}/referencedby",
+            Self::LatestWith { .. } => "GET /subjects/{subject}/metadata",
             Self::LookUp { .. } => "POST /subjects/{subject}",
             Self::Register { .. } => "POST /subjects/{subject}/versions",
             Self::DeleteSubject { .. } => "DELETE /subjects/{subject}",
             Self::DeleteVersion { .. } => "DELETE /subjects/{subject}/versions/{version}",
-            Self::Level { subject: None, .. } => "GET /config",
-            Self::Level { .. } => "GET /config/{subject}",
-            Self::SetLevel { subject: None } => "PUT /config",
-            Self::SetLevel { .. } => "PUT /config/{subject}",
-            Self::ClearLevel { subject: None } => "DELETE /config",
-            Self::ClearLevel { .. } => "DELETE /config/{subject}",
-        }
-    }
-}
-
-fn call(method: &Method, segments: &[&str], query: &Query) -> Option<Result<Call, RegistryError>> {
-    let found = match segments {
-        [] => (method == Method::GET).then_some(Call::Root),
-        ["schemas", "types"] => (method == Method::GET).then_some(Call::SchemaTypes),
-        ["schemas", "ids", id, rest @ ..] if method == Method::GET => schema_call(id, rest, query),
-        ["subjects"] => (method == Method::GET).then(|| Call::Subjects {
-            which: query.which(),
-            prefix: query.get("subjectPrefix").unwrap_or("").into(),
-        }),
-        ["subjects", subject] => subject_call(method, (*subject).into(), query),
-        ["subjects", subject, "versions"] => versions_call(method, (*subject).into(), query),
-        ["subjects", subject, "versions", version, rest @ ..] => {
-            return version_call(method, ((*subject).into(), version), rest, query);
-        }
-        ["config"] => level_call(method, None, query),
-        ["config", subject] => level_call(method, Some((*subject).into()), query),
-        _ => None,
-    };
-    found.map(Ok)
-}
-
-fn schema_call(id: &str, rest: &[&str], query: &Query) -> Option<Call> {
-    let id = id.parse().ok()?;
-    let deleted = query.flag("deleted");
-    match rest {
-        [] => Some(Call::Schema { id, max_id: query.flag("fetchMaxId") }),
-        ["schema"] => Some(Call::SchemaText { id }),
-        ["versions"] => Some(Call::SchemaVersions { id, deleted }),
-        ["subjects"] => Some(Call::SchemaSubjects { id, deleted }),
-        _ => None,
-    }
-}
-
-fn subject_call(method: &Method, subject: Arc<str>, query: &Query) -> Option<Call> {
-    match *method {
-        Method::POST => Some(Call::LookUp { subject, deleted: query.flag("deleted") }),
-        Method::DELETE => Some(Call::DeleteSubject { subject, permanent: query.flag("permanent") }),
-        _ => None,
-    }
-}
-
-fn versions_call(method: &Method, subject: Arc<str>, query: &Query) -> Option<Call> {
-    match *method {
-        Method::GET => Some(Call::Versions { subject, which: query.which() }),
-        Method::POST => Some(Call::Register { subject }),
-        _ => None,
-    }
-}
-
-fn version_call(
-    method: &Method,
-    (subject, version): (Arc<str>, &str),
-    rest: &[&str],
-    query: &Query,
-) -> Option<Result<Call, RegistryError>> {
-    let is_text = match rest {
-        [] => false,
-        ["schema"] if method == Method::GET => true,
-        _ => return None,
-    };
-    if method != Method::GET && method != Method::DELETE {
-        return None;
-    }
-    let deleted = query.flag("deleted");
-    Some(VersionRef::parse(version).map(|version| match (method == Method::DELETE, is_text) {
-        (true, _) => Call::DeleteVersion { subject, version, permanent: query.flag("permanent") },
-        (false, true) => Call::VersionText { subject, version, deleted },
-        (false, false) => Call::Version { subject, version, deleted },
-    }))
-}
-
-fn level_call(method: &Method, subject: Option<Arc<str>>, query: &Query) -> Option<Call> {
-    match *method {
-        Method::GET => Some(Call::Level { subject, default_to_global: query.flag("defaultToGlobal") }),
-        Method::PUT => Some(Call::SetLevel { subject }),
-        Method::DELETE => Some(Call::ClearLevel { subject }),
-        _ => None,
-    }
-}
-
-/// The decoded segments of a path; none when one is not UTF-8.
-fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
-    let parts = path.split('/').filter(|part| !part.is_empty());
-    parts.map(|part| percent_decode_str(part).decode_utf8().ok()).collect()
-}
-
-/// Query parameters; of a name that comes twice the first counts.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(query: &str) -> Self {
-        let decode =
-            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        Self(
-            pairs
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .map(|(k, v)| (decode(k), decode(v)))
-                .collect(),
-        )
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// `true` in any case; Python's clients send `True` and `False`.
-    fn flag(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    }
-
-    fn which(&self) -> Which {
-        match (self.flag("deletedOnly"), self.flag("deleted")) {
-            (true, _) => Which::Deleted,
-            (false, true) => Which::All,
-            (false, false) => Which::Live,
+            Self::Compatibility { version: None, .. } => "POST /compatibility/subjects/{subject}/versions",
+            Self::Compatibility { .. } => "POST /compatibility/subjects/{subject}/versions/{version}",
+            Self::Config { subject: None, .. } => "GET /config",
+            Self::Config { .. } => "GET /config/{subject}",
+            Self::SetConfig { subject: None } => "PUT /config",
+            Self::SetConfig { .. } => "PUT /config/{subject}",
+            Self::ClearConfig { subject: None } => "DELETE /config",
+            Self::ClearConfig { .. } => "DELETE /config/{subject}",
+            Self::Mode { subject: None, .. } => "GET /mode",
+            Self::Mode { .. } => "GET /mode/{subject}",
+            Self::SetMode { subject: None, .. } => "PUT /mode",
+            Self::SetMode { .. } => "PUT /mode/{subject}",
+            Self::ClearMode { subject: None, .. } => "DELETE /mode",
+            Self::ClearMode { .. } => "DELETE /mode/{subject}",
+            Self::Contexts { .. } => "GET /contexts",
+            Self::DeleteContext { .. } => "DELETE /contexts/{context}",
+            Self::ClusterId => "GET /v1/metadata/id",
+            Self::RegistryVersion => "GET /v1/metadata/version",
+            Self::Deployment => "GET /v1/metadata/deployment",
         }
     }
 }

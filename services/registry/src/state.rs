@@ -3,69 +3,31 @@
 //! The state changes only by [`State::apply`], record by record, as they stand in the log; so two registries that read the same
 //! log know the same. [`State::plan`] says which records a change needs, or why it is refused; it changes nothing.
 //!
-//! An id is given once. It belongs to a text together with what else makes a schema (references, metadata, rules): the same
-//! schema under two subjects has one id. The next id is one more than the highest that was ever seen.
+//! An id is given once in a context. It belongs to a text together with what else makes a schema (references, metadata,
+//! rules): the same schema under two subjects has one id. The next id is one more than the highest that was ever seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::compatibility::Level;
-use crate::error::RegistryError;
-use crate::log::{ConfigValue, Fields, Record, SchemaValue};
-
-/// Fields of a stored schema that are part of what it is; `md5` and `guid` only follow from it.
-const IDENTIFYING: [&str; 4] = ["schemaType", "references", "metadata", "ruleSet"];
+use crate::ids::Ids;
+use crate::log::{ConfigValue, MaxIds, Record, SchemaValue};
+use crate::mode::Mode;
+use crate::name::{DEFAULT_CONTEXT, context_of, context_settings};
+use crate::schema::{Identity, Schema};
+use crate::subject::{Subject, Version};
 
 /// Everything the log says, in memory.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     /// Level of subjects for which neither they nor the log have one.
     pub(crate) default_level: Level,
+    /// By name, with the context in it.
     pub(crate) subjects: BTreeMap<Arc<str>, Arc<Subject>>,
-    schemas: HashMap<u32, Arc<Schema>>,
-    ids: HashMap<Arc<str>, u32>,
-    pub(crate) config: Option<ConfigValue>,
-    pub(crate) mode: Option<Arc<str>>,
-    max_id: u32,
+    contexts: BTreeMap<Arc<str>, Arc<Ids>>,
+    pub(crate) config: Option<Arc<ConfigValue>>,
+    pub(crate) mode: Option<Mode>,
     writer: Option<Arc<str>>,
-}
-
-/// A subject. One with a setting but without versions does not exist for clients.
-#[derive(Debug, Clone, Default)]
-pub struct Subject {
-    /// In rising order, softly deleted ones too.
-    pub versions: Vec<Version>,
-    pub(crate) config: Option<ConfigValue>,
-    pub(crate) mode: Option<Arc<str>>,
-}
-
-/// One version of a subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
-    /// Number, from 1.
-    pub version: u32,
-    /// Schema id.
-    pub id: u32,
-    /// Softly deleted.
-    pub deleted: bool,
-}
-
-/// A schema and everything that belongs to it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Schema {
-    /// Text in the form in which it stands in the log.
-    pub text: Arc<str>,
-    /// Further fields, see [`SchemaValue`].
-    pub fields: Fields,
-}
-
-/// Which version is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionRef {
-    /// The highest one.
-    Latest,
-    /// This one.
-    Number(u32),
 }
 
 /// A record that contradicts what stands before it in the log; it is reported and ignored.
@@ -92,25 +54,18 @@ impl State {
                 self.store(subject, *version, value)?
             }
             Record::Schema { subject, version, value: None } => self.remove(subject, *version),
-            Record::DeleteSubject { subject, version: Some(last) } => {
-                if let Some(found) = self.subjects.get_mut(subject) {
-                    let versions = Arc::make_mut(found).versions.iter_mut();
-                    versions
-                        .filter(|version| version.version <= *last)
-                        .for_each(|version| version.deleted = true);
-                }
-            }
+            Record::DeleteSubject { subject, version: Some(last) } => self.hide(subject, *last),
             Record::DeleteSubject { version: None, .. } => {}
+            Record::ClearSubject { subject } => self.clear(subject.as_deref()),
             Record::Config { subject: None, value } => self.config.clone_from(value),
             Record::Config { subject: Some(subject), value } => {
-                self.set_up(subject, |found| found.config.clone_from(value))
+                self.set_up(subject, |found| found.config.clone_from(value));
             }
-            Record::Mode { subject: None, mode } => self.mode.clone_from(mode),
-            Record::Mode { subject: Some(subject), mode } => {
-                self.set_up(subject, |found| found.mode.clone_from(mode))
-            }
-            Record::Noop { max_id, writer } => {
-                self.raise_max_id(max_id.unwrap_or(0));
+            Record::Mode { subject: None, mode } => self.mode = *mode,
+            Record::Mode { subject: Some(subject), mode } => self.set_up(subject, |found| found.mode = *mode),
+            Record::Context { context, exists } => self.declare(context, *exists),
+            Record::Noop { max_ids, writer } => {
+                self.raise_max_ids(max_ids);
                 if let Some(writer) = writer {
                     self.writer = Some(writer.clone()).filter(|writer| !writer.is_empty());
                 }
@@ -119,14 +74,32 @@ impl State {
         Ok(())
     }
 
-    /// Ids up to this one are taken.
-    pub fn raise_max_id(&mut self, id: u32) {
-        self.max_id = self.max_id.max(id);
+    /// Ids up to these are taken.
+    pub fn raise_max_ids(&mut self, max_ids: &MaxIds) {
+        for (context, id) in max_ids {
+            self.ids_mut(context).raise_max_id(*id);
+        }
     }
 
-    /// The highest id ever seen.
-    pub fn max_id(&self) -> u32 {
-        self.max_id
+    /// The highest id ever seen in each context.
+    pub fn max_ids(&self) -> MaxIds {
+        self.contexts.iter().map(|(context, ids)| (context.clone(), ids.max_id())).collect()
+    }
+
+    /// The ids of a context, if anything is known of it.
+    pub fn ids(&self, context: &str) -> Option<&Ids> {
+        self.contexts.get(context).map(|ids| &**ids)
+    }
+
+    /// The contexts that have a record, a schema or a setting; the default one always.
+    pub fn contexts(&self) -> Vec<&str> {
+        let mut names = vec![DEFAULT_CONTEXT];
+        let known = self.contexts.iter().filter(|(_, ids)| ids.is_declared || ids.len() > 0);
+        names.extend(known.map(|(name, _)| &**name));
+        names.extend(self.subjects.keys().map(|subject| context_of(subject)));
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The replica that writes, `host:port` of its gRPC server, if one has said so and not left.
@@ -139,19 +112,37 @@ impl State {
         self.subjects.values().filter(|subject| subject.live().next().is_some()).count()
     }
 
-    /// Schemas known by an id.
+    /// Schemas known by an id, in all contexts.
     pub fn schema_count(&self) -> usize {
-        self.schemas.len()
+        self.contexts.values().map(|ids| ids.len()).sum()
     }
 
-    /// A schema by its id; also one whose versions are all softly deleted.
-    pub fn schema(&self, id: u32) -> Option<&Arc<Schema>> {
-        self.schemas.get(&id)
+    /// A schema by its id in a context; also one whose versions are all softly deleted.
+    pub fn schema(&self, context: &str, id: u32) -> Option<&Arc<Schema>> {
+        self.ids(context)?.schema(id)
     }
 
-    /// Id of a schema, under whatever subject.
-    pub fn id_of(&self, schema: &Schema) -> Option<u32> {
-        self.ids.get(&schema.identity()).copied()
+    /// The schema of a version of a subject.
+    pub fn schema_of(&self, subject: &str, version: Version) -> Option<&Arc<Schema>> {
+        self.schema(context_of(subject), version.id)
+    }
+
+    /// Every schema of this identity, or of this GUID in the log, with its context and id.
+    pub fn of_guid<'a>(
+        &'a self,
+        guid: &'a Identity,
+    ) -> impl Iterator<Item = (&'a str, u32, &'a Arc<Schema>)> {
+        let of_context = move |(context, ids): (&'a Arc<str>, &'a Arc<Ids>)| {
+            let direct = ids.id_of(guid).and_then(|id| Some((id, ids.schema(id)?)));
+            let found = direct.or_else(|| {
+                let has_it = |schema: &Schema| {
+                    schema.field("guid").is_some() && crate::schema::parse_guid(&schema.guid()) == Some(*guid)
+                };
+                ids.all().find(|(_, schema)| has_it(schema))
+            });
+            found.map(|(id, schema)| (&**context, id, schema))
+        };
+        self.contexts.iter().filter_map(of_context)
     }
 
     /// A subject, if it has any version.
@@ -161,42 +152,63 @@ impl State {
 
     /// Finds a schema under a subject: its highest version, softly deleted ones only on demand.
     pub fn look_up(&self, subject: &str, schema: &Schema, deleted: bool) -> Option<Version> {
-        let id = self.id_of(schema)?;
-        self.subject(subject)?.visible(deleted).rfind(|version| version.id == id).copied()
+        let ids = self.ids(context_of(subject))?;
+        let identity = schema.identity();
+        ids.id_of(&identity)?;
+        let is_it =
+            |version: &&Version| ids.schema(version.id).is_some_and(|known| known.identity() == identity);
+        self.subject(subject)?.visible(deleted).rfind(is_it).copied()
     }
 
-    /// Each subject and version that has this schema.
-    pub fn uses(&self, id: u32, deleted: bool) -> Vec<(Arc<str>, u32)> {
-        let mut uses = Vec::new();
-        for (name, subject) in &self.subjects {
-            let versions = subject.visible(deleted).filter(|version| version.id == id);
-            uses.extend(versions.map(|version| (name.clone(), version.version)));
-        }
-        uses
-    }
-
-    /// The level that counts for a subject: its own, else the global one, else the default.
+    /// The level that counts for a subject: its own, its context's, the global one, else the default.
     pub fn level(&self, subject: Option<&str>) -> Level {
-        let own =
-            subject.and_then(|name| self.subjects.get(name)).and_then(|subject| subject.config.as_ref());
-        let level = own
-            .and_then(|config| config.level)
-            .or_else(|| self.config.as_ref().and_then(|config| config.level));
-        level.unwrap_or(self.default_level)
+        self.setting(subject, |config| config.level).unwrap_or(self.default_level)
+    }
+
+    /// Whether schemas of a subject are to be normalised although the client did not ask for it.
+    pub fn normalizes(&self, subject: &str) -> bool {
+        let setting =
+            |config: &ConfigValue| config.fields.get("normalize").and_then(serde_json::Value::as_bool);
+        self.setting(Some(subject), setting).unwrap_or(false)
+    }
+
+    /// The mode that counts for a subject: the global one if it overrides, its own, its context's, the global one.
+    pub fn mode(&self, subject: Option<&str>) -> Mode {
+        if self.mode == Some(Mode::ReadOnlyOverride) {
+            return Mode::ReadOnlyOverride;
+        }
+        let own = self.levels_of(subject).find_map(|found| found.mode);
+        own.or(self.mode).unwrap_or_default()
+    }
+
+    /// The subject that is meant by a name that stands for another one by its setting `alias`.
+    pub fn resolve<'a>(&'a self, subject: &'a str) -> &'a str {
+        let alias = self.subjects.get(subject).and_then(|found| found.config.as_ref());
+        alias.and_then(|config| config.fields.get("alias")?.as_str()).unwrap_or(subject)
+    }
+
+    fn setting<T>(&self, subject: Option<&str>, get: impl Fn(&ConfigValue) -> Option<T>) -> Option<T> {
+        let own = self.levels_of(subject).find_map(|found| get(found.config.as_deref()?));
+        own.or_else(|| get(self.config.as_deref()?))
+    }
+
+    /// The subject, then its context.
+    fn levels_of<'a>(&'a self, subject: Option<&'a str>) -> impl Iterator<Item = &'a Subject> {
+        let names = [subject, subject.and_then(context_settings)];
+        names.into_iter().flatten().filter_map(|name| self.subjects.get(name).map(|found| &**found))
+    }
+
+    fn ids_mut(&mut self, context: &str) -> &mut Ids {
+        if !self.contexts.contains_key(context) {
+            self.contexts.insert(context.into(), Arc::default());
+        }
+        let ids = self.contexts.get_mut(context).expect("it was inserted just now, unless it was there");
+        Arc::make_mut(ids)
     }
 
     fn store(&mut self, name: &Arc<str>, version: u32, value: &SchemaValue) -> Result<(), Conflict> {
-        self.raise_max_id(value.id);
-        let schema = Schema { text: value.text.clone(), fields: value.fields.clone() };
-        let identity = schema.identity();
-        match self.schemas.get(&value.id) {
-            Some(known) if known.identity() != identity => return Err(Conflict { id: value.id }),
-            Some(_) => {}
-            None => {
-                self.ids.entry(identity).or_insert(value.id);
-                self.schemas.insert(value.id, Arc::new(schema));
-            }
-        }
+        let context = context_of(name);
+        self.ids_mut(context).add(value.id, &value.schema, (name.clone(), version))?;
         let subject = Arc::make_mut(self.subjects.entry(name.clone()).or_default());
         let entry = Version { version, id: value.id, deleted: value.deleted };
         let replaced = match subject.versions.binary_search_by_key(&version, |known| known.version) {
@@ -207,7 +219,7 @@ impl State {
             }
         };
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != value.id) {
-            self.forget_unused(replaced.id);
+            self.ids_mut(context).remove(replaced.id, &(name.clone(), version));
         }
         Ok(())
     }
@@ -222,19 +234,31 @@ impl State {
         if subject.is_blank() {
             self.subjects.remove(name);
         }
-        self.forget_unused(removed.id);
+        self.ids_mut(context_of(name)).remove(removed.id, &(name.clone(), version));
     }
 
-    fn forget_unused(&mut self, id: u32) {
-        if !self.uses(id, true).is_empty() {
-            return;
-        }
-        if let Some(schema) = self.schemas.remove(&id) {
-            let identity = schema.identity();
-            if self.ids.get(&identity) == Some(&id) {
-                self.ids.remove(&identity);
+    fn hide(&mut self, name: &Arc<str>, last: u32) {
+        let Some(found) = self.subjects.get_mut(name) else { return };
+        let versions = Arc::make_mut(found).versions.iter_mut();
+        versions.filter(|version| version.version <= last).for_each(|version| version.deleted = true);
+    }
+
+    /// Forgets softly deleted versions: of a subject, of all in a context, or of all.
+    fn clear(&mut self, subject: Option<&str>) {
+        let of_context = |name: &str| subject.is_none_or(|given| context_settings(name) == Some(given));
+        let mut gone = Vec::new();
+        for (name, found) in &self.subjects {
+            if subject == Some(&**name) || of_context(name) {
+                gone.extend(found.versions.iter().filter(|v| v.deleted).map(|v| (name.clone(), v.version)));
             }
         }
+        for (name, version) in gone {
+            self.remove(&name, version);
+        }
+    }
+
+    fn declare(&mut self, context: &str, exists: bool) {
+        self.ids_mut(context).is_declared = exists;
     }
 
     fn set_up(&mut self, name: &Arc<str>, set: impl FnOnce(&mut Subject)) {
@@ -243,58 +267,6 @@ impl State {
         if subject.is_blank() {
             self.subjects.remove(name);
         }
-    }
-}
-
-impl Subject {
-    /// The versions that are not deleted.
-    pub fn live(&self) -> impl DoubleEndedIterator<Item = &Version> {
-        self.visible(false)
-    }
-
-    /// The versions that are not deleted, or all.
-    pub fn visible(&self, deleted: bool) -> impl DoubleEndedIterator<Item = &Version> {
-        self.versions.iter().filter(move |version| deleted || !version.deleted)
-    }
-
-    fn is_blank(&self) -> bool {
-        self.versions.is_empty() && self.config.is_none() && self.mode.is_none()
-    }
-}
-
-impl Schema {
-    /// An Avro schema of which nothing but its text is known.
-    pub fn avro(text: &str) -> Self {
-        Self { text: text.into(), fields: Fields::new() }
-    }
-
-    /// What makes it this schema and no other: the text, and what identifies it beyond.
-    fn identity(&self) -> Arc<str> {
-        let mut beyond = Fields::new();
-        for name in IDENTIFYING {
-            if let Some(value) = self.fields.get(name) {
-                beyond.insert(name.into(), value.clone());
-            }
-        }
-        if beyond.is_empty() {
-            return self.text.clone();
-        }
-        // No schema's text has this character, so no text is taken for another one with its references.
-        format!("{}\0{}", self.text, serde_json::Value::Object(beyond)).into()
-    }
-}
-
-impl VersionRef {
-    /// Reads `latest`, `-1` or a number from 1 to 2^31-1.
-    ///
-    /// # Errors
-    /// When it is none of them.
-    pub fn parse(text: &str) -> Result<Self, RegistryError> {
-        if text == "latest" || text == "-1" {
-            return Ok(Self::Latest);
-        }
-        let number = text.parse().ok().filter(|number| (1..=i32::MAX.unsigned_abs()).contains(number));
-        number.map(Self::Number).ok_or_else(|| RegistryError::InvalidVersion(text.to_owned()))
     }
 }
 

@@ -22,7 +22,8 @@
 //!
 //! What this cannot prevent: compaction removing an aborted record while no registry runs, before one took over.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -71,6 +72,7 @@ pub struct Store {
     topic: Arc<str>,
     write_timeout: Duration,
     is_writer: watch::Receiver<bool>,
+    cluster_id: Arc<OnceLock<String>>,
 }
 
 /// The log's side of a store; it does nothing until it is followed.
@@ -82,6 +84,7 @@ pub struct Log {
     view: watch::Sender<View>,
     queue: mpsc::Receiver<Write>,
     latch: Latch,
+    cluster_id: Arc<OnceLock<String>>,
     is_writer: watch::Sender<bool>,
     /// False where another registry writes this log.
     may_write: bool,
@@ -101,8 +104,10 @@ pub fn open(config: &Config, ctx: &Context, metrics: &Metrics) -> (Store, Log) {
         topic: config.schemas.topic.as_str().into(),
         write_timeout: config.schemas.write_timeout,
         is_writer: writes,
+        cluster_id: Arc::default(),
     };
     let log = Log {
+        cluster_id: store.cluster_id.clone(),
         kafka: config.kafka.clone(),
         config: config.schemas.clone(),
         metrics: metrics.clone(),
@@ -154,6 +159,11 @@ impl Store {
         Ok(planned.ok().filter(|(records, _)| records.is_empty()).map(|(_, outcome)| outcome))
     }
 
+    /// Id of the Kafka cluster that holds the log; empty until it was reached.
+    pub fn cluster_id(&self) -> &str {
+        self.cluster_id.get().map_or("", String::as_str)
+    }
+
     /// Makes a change. One that is refused, or that the log says already, never touches Kafka.
     ///
     /// # Errors
@@ -188,7 +198,7 @@ impl Log {
         // The reader outlives the request to stop: the last writes are answered when they were read back.
         let reader_stop = Stop::new();
         let seen = self.view.subscribe();
-        let handler = reader::LogReader::new(self.view, self.metrics.clone(), self.latch);
+        let handler = reader::LogReader::new(self.view, self.metrics.clone(), self.latch, self.cluster_id);
         let (kafka, config, stops) = (self.kafka.clone(), self.config.clone(), reader_stop.clone());
         let spawned = tokio::task::spawn_blocking(move || handler.spawn(&kafka, &config, stops));
         let reader = spawned.await.context("start of the reader")??;
@@ -202,6 +212,7 @@ impl Log {
             queue: self.queue,
             view: seen,
             scanned: writer::Scanned::default(),
+            alone: VecDeque::new(),
             stop,
         };
         let died = async {

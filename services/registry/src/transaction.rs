@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use rdkafka::{ClientContext, Offset};
 
 use crate::config::SchemasConfig;
-use crate::log::{self, Encoded};
+use crate::log::{self, Encoded, MaxIds};
 use crate::reader::{POLL, consumer};
 
 /// Room for the headers of a record, beside key and value.
@@ -29,12 +29,21 @@ pub(crate) struct Transactions {
 }
 
 /// What is known of the ids in the log, committed or not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scanned {
     /// Offset of the next record to look at.
     pub(crate) next_offset: i64,
-    /// The highest id in the records before.
-    pub(crate) max_id: u32,
+    /// The highest id of each context in the records before.
+    pub(crate) max_ids: MaxIds,
+}
+
+impl Scanned {
+    fn note(&mut self, ids: MaxIds) {
+        for (context, id) in ids {
+            let known = self.max_ids.entry(context).or_insert(0);
+            *known = id.max(*known);
+        }
+    }
 }
 
 /// How the records of one transaction fared.
@@ -143,7 +152,7 @@ pub(crate) fn scan(kafka: &KafkaConfig, config: &SchemasConfig, from: Scanned) -
         match consumer.poll(POLL) {
             Some(Ok(record)) => {
                 scanned.next_offset = record.offset() + 1;
-                scanned.max_id = scanned.max_id.max(log::id_of(record.payload()).unwrap_or(0));
+                scanned.note(log::ids_of(record.key().unwrap_or_default(), record.payload()));
                 deadline = Instant::now() + config.write_timeout;
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(scanned),

@@ -1,5 +1,6 @@
 //! The one task that writes the log, in transactions, while it is this replica's turn; see [`crate::store`] for the rules it keeps.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub(crate) struct Writer {
     pub(crate) election: Election,
     /// Whether this replica writes, for those who ask it.
     pub(crate) is_writer: watch::Sender<bool>,
+    /// Changes of a group that was too long for the topic; each is written alone, which shows whose record it is.
+    pub(crate) alone: VecDeque<Write>,
     pub(crate) stop: Stop,
 }
 
@@ -79,8 +82,8 @@ impl Writer {
 
     /// Lets another replica take over at once.
     async fn leave(&self, transactions: Arc<Transactions>) {
-        let max_id = self.view.borrow().state.max_id();
-        let noop = log::encode(&Record::Noop { max_id: Some(max_id), writer: Some("".into()) });
+        let max_ids = self.view.borrow().state.max_ids();
+        let noop = log::encode(&Record::Noop { max_ids, writer: Some("".into()) });
         let written =
             tokio::time::timeout(LEAVE_TIMEOUT, blocking(move || transactions.write(&[noop]))).await;
         if !matches!(written, Ok(Ok(_))) {
@@ -101,14 +104,38 @@ impl Writer {
                 result = self.try_take_over() => result,
             };
             let wait = backoff.next();
+            let mut refused = None;
             match result {
                 Ok(transactions) => return Some(transactions),
                 Err(RegistryError::Fenced) => self.election.other_has_taken_over().await,
-                Err(error) => tracing::warn!(%error, ?wait, "schemas cannot be written"),
+                Err(error) => {
+                    tracing::warn!(%error, ?wait, "schemas cannot be written");
+                    refused = Some(error).filter(|error| matches!(error, RegistryError::Refused(_)));
+                }
             }
             tokio::select! {
                 () = stop.requested() => return None,
-                () = tokio::time::sleep(wait) => {}
+                () = self.pause(wait, refused) => {}
+            }
+        }
+    }
+
+    /// Waits before the next try. While Kafka refuses for good, who sends a change hears so at once.
+    async fn pause(&mut self, wait: Duration, refused: Option<RegistryError>) {
+        let mut time_is_up = std::pin::pin!(tokio::time::sleep(wait));
+        let Some(error) = refused else { return time_is_up.await };
+        loop {
+            let write = match self.alone.pop_front() {
+                Some(write) => Some(write),
+                None => tokio::select! {
+                    biased;
+                    () = &mut time_is_up => return,
+                    Some(write) = self.queue.recv() => Some(write),
+                },
+            };
+            if let Some(write) = write {
+                // Whoever no longer waits for the answer needs none.
+                let _ = write.reply.send(Err(error.clone()));
             }
         }
     }
@@ -134,37 +161,41 @@ impl Writer {
         if self.view.wait_for(|view| view.is_loaded).await.is_err() {
             return Err(RegistryError::Stopping);
         }
-        let (kafka, config, scanned) = (self.kafka.clone(), self.config.clone(), self.scanned);
+        let (kafka, config, scanned) = (self.kafka.clone(), self.config.clone(), self.scanned.clone());
         let (transactions, scanned) = blocking(move || {
             let transactions = Transactions::open(&kafka, &config)?;
             Ok((transactions, transaction::scan(&kafka, &config, scanned)?))
         })
         .await?;
+        let mut known = (*self.view.borrow().state).clone();
+        known.raise_max_ids(&scanned.max_ids);
         self.scanned = scanned;
-        let max_id = self.view.borrow().state.max_id().max(scanned.max_id);
+        let max_ids = known.max_ids();
         let transactions = Arc::new(transactions);
-        let record = Record::Noop { max_id: Some(max_id), writer: Some(self.election.me().clone()) };
+        let record = Record::Noop { max_ids, writer: Some(self.election.me().clone()) };
         let (noop, producer) = (log::encode(&record), transactions.clone());
         let offset = blocking(move || producer.write(&[noop])).await?;
         self.read_back(offset).await?;
-        tracing::info!(offset, max_id, "writing the schemas");
+        tracing::info!(offset, "writing the schemas");
         Ok(transactions)
     }
 
     async fn serve(&mut self, transactions: &Arc<Transactions>) -> End {
         loop {
-            let first = tokio::select! {
+            let Self { election, queue, alone, config, .. } = &mut *self;
+            let group = tokio::select! {
                 biased;
-                () = self.election.deposed() => {
-                    while let Ok(write) = self.queue.try_recv() {
-                        turn_away(write);
-                    }
-                    return End::Deposed;
-                }
-                first = self.queue.recv() => first,
+                () = election.deposed() => None,
+                group = next_group(queue, alone, config.write_group) => Some(group),
             };
-            let Some(first) = first else { return End::Closed };
-            let group = self.gather(first);
+            let Some(group) = group else {
+                self.alone.drain(..).for_each(turn_away);
+                while let Ok(write) = self.queue.try_recv() {
+                    turn_away(write);
+                }
+                return End::Deposed;
+            };
+            let Some(group) = group else { return End::Closed };
             match self.write_group(transactions, group).await {
                 Ok(()) => {}
                 Err(RegistryError::Fenced) => return End::Fenced,
@@ -173,21 +204,9 @@ impl Writer {
         }
     }
 
-    /// The changes that wait by now, without those whose client has given up.
-    fn gather(&mut self, first: Write) -> Vec<Write> {
-        let mut group = vec![first];
-        while group.len() < self.config.write_group
-            && let Ok(next) = self.queue.try_recv()
-        {
-            group.push(next);
-        }
-        group.retain(|write| !write.reply.is_closed());
-        group
-    }
-
     /// Writes a group and answers it; an error says why the transaction failed.
     async fn write_group(
-        &self,
+        &mut self,
         transactions: &Arc<Transactions>,
         group: Vec<Write>,
     ) -> Result<(), RegistryError> {
@@ -199,9 +218,15 @@ impl Writer {
             let plan = plan_group(&state, &changes, longest);
             let started = Instant::now();
             let written = (!plan.records.is_empty()).then(|| producer.write(&plan.records));
-            (plan.answers, written, started)
+            (plan.answers, written, started, changes)
         });
-        let (answers, written, started) = planned.await.map_err(|_| RegistryError::Stopping)?;
+        let (answers, written, started, changes) = planned.await.map_err(|_| RegistryError::Stopping)?;
+        if replies.len() > 1 && matches!(&written, Some(Err(error)) if is_too_large(error)) {
+            self.alone
+                .extend(changes.into_iter().zip(replies).map(|(change, reply)| Write { change, reply }));
+            self.metrics.write(false, started.elapsed().as_secs_f64());
+            return Err(RegistryError::TooLargeForTopic(self.config.topic.clone()));
+        }
         let result = match written {
             None => Ok(()),
             Some(written) => self.confirm(written, started).await,
@@ -218,6 +243,9 @@ impl Writer {
             Ok(offset) => self.read_back(offset).await,
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
                 Err(RegistryError::WriteTimedOut(self.config.write_timeout.as_secs()))
+            }
+            Err(error) if is_too_large(&error) => {
+                Err(RegistryError::TooLargeForTopic(self.config.topic.clone()))
             }
             Err(error) => Err(failure(&error)),
         };
@@ -239,6 +267,25 @@ impl Writer {
             Err(_) => Err(RegistryError::WriteTimedOut(timeout.as_secs())),
         }
     }
+}
+
+/// The changes that wait by now, without those whose client has given up; none when nobody can send any more.
+async fn next_group(
+    queue: &mut mpsc::Receiver<Write>,
+    alone: &mut VecDeque<Write>,
+    longest: usize,
+) -> Option<Vec<Write>> {
+    if let Some(write) = alone.pop_front() {
+        return Some(vec![write]);
+    }
+    let mut group = vec![queue.recv().await?];
+    while group.len() < longest
+        && let Ok(next) = queue.try_recv()
+    {
+        group.push(next);
+    }
+    group.retain(|write| !write.reply.is_closed());
+    Some(group)
 }
 
 /// Records of a group, and the answer to each change if they are written.
@@ -291,10 +338,21 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
 fn failure(error: &KafkaError) -> RegistryError {
-    use RDKafkaErrorCode::{Fenced, InvalidProducerEpoch, ProducerFenced};
+    use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
-        Some(Fenced | ProducerFenced | InvalidProducerEpoch) => RegistryError::Fenced,
+        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => RegistryError::Fenced,
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::InvalidTopic
+            | Code::PolicyViolation,
+        ) => RegistryError::Refused(error.to_string()),
         _ => RegistryError::WriteFailed(error.to_string()),
     }
 }

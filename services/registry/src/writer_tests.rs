@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::compatibility::Level;
-use crate::state::Schema;
+use crate::schema::Schema;
 
 fn register(subject: &str, text: &str) -> Change {
-    Change::Register { subject: subject.into(), schema: Schema::avro(text) }
+    Change::Register { subject: subject.into(), schema: Schema::avro(text), wanted: None }
+}
+
+fn registered(id: u32, text: &str) -> Outcome {
+    Outcome::Registered { id, version: 1, guid: Schema::avro(text).guid() }
 }
 
 #[test]
@@ -22,9 +26,9 @@ fn each_change_of_a_group_builds_on_those_before() {
     assert_eq!(
         plan.answers,
         [
-            Ok(Outcome::Id(1)),
-            Ok(Outcome::Id(1)),
-            Ok(Outcome::Id(2)),
+            Ok(registered(1, "\"int\"")),
+            Ok(registered(1, "\"int\"")),
+            Ok(registered(2, "\"long\"")),
             Ok(Outcome::Versions(vec![1])),
             Err(RegistryError::SubjectSoftDeleted("a".into())),
         ]
@@ -44,6 +48,6 @@ fn a_refused_change_leaves_the_others_alone() {
         .map(|e| e.status_and_code().1)
         .collect();
     assert_eq!(codes, [42201, 42209]);
-    assert_eq!(plan.answers.last(), Some(&Ok(Outcome::Id(1))), "a refused schema takes no id");
+    assert_eq!(plan.answers.last(), Some(&Ok(registered(1, "\"int\""))), "a refused schema takes no id");
     assert_eq!(plan.records.len(), 1);
 }

@@ -62,7 +62,7 @@ impl ForwardService for Service {
         };
         Ok(Response::new(ForwardResponse {
             status: reply.status.as_u16().into(),
-            body: reply.body,
+            body: reply.body.to_vec(),
             next_offset: self.front.own().map_or(0, |own| own.replicas.next_offset()),
         }))
     }

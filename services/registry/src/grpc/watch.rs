@@ -65,7 +65,7 @@ fn unseen(state: &State, prefix: &str, seen: &HashMap<Arc<str>, u32>) -> Vec<(Ar
 
 fn version_of(state: &State, subject: &str, number: u32) -> Option<SubjectVersion> {
     let version = state.subject(subject)?.live().find(|version| version.version == number)?;
-    let schema = state.schema(version.id)?.text.to_string();
+    let schema = state.schema_of(subject, *version)?.text();
     Some(SubjectVersion { subject: subject.to_owned(), version: number, id: version.id, schema })
 }
 
@@ -73,15 +73,12 @@ fn version_of(state: &State, subject: &str, number: u32) -> Option<SubjectVersio
 mod tests {
     use super::*;
     use crate::compatibility::Level;
-    use crate::log::{Fields, Record, SchemaValue};
+    use crate::log::{Record, SchemaValue};
+    use crate::schema::Schema;
 
     fn version(subject: &str, version: u32, deleted: bool) -> Record {
-        let value = SchemaValue {
-            id: version,
-            text: format!("\"{version}\"").into(),
-            deleted,
-            fields: Fields::new(),
-        };
+        let schema = Arc::new(Schema::avro(&format!("\"{version}\"")));
+        let value = SchemaValue { id: version, schema, deleted };
         Record::Schema { subject: subject.into(), version, value: Some(value) }
     }
 

@@ -151,7 +151,7 @@ impl Shadow {
         }
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         let Answer { status, body } = self.upstream.ask(method, &request.target, &request.body).await?;
-        Ok(Reply { status, body: body.to_vec(), stale: None })
+        Ok(Reply { status, body, stale: None })
     }
 
     fn report(&self, request: &Request, chosen: &Answered, other: &Answered) {
@@ -224,7 +224,11 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Answered {
-        Ok(Reply { status: StatusCode::from_u16(status).unwrap(), body: body.into(), stale: None })
+        Ok(Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+            stale: None,
+        })
     }
 
     #[test]
