@@ -57,13 +57,15 @@ pub async fn run(client: &RegistryClient, args: &ImportArgs) -> anyhow::Result<E
         }
     }
     let same = states.iter().filter(|state| **state == State::Same).count();
+    let mut registered = new.len();
     if !args.dry_run {
-        problems.extend(register(client, &new).await?);
+        let failed = register(client, &new).await?;
+        registered = registered.saturating_sub(failed.len());
+        problems.extend(failed);
     }
-    let what = if args.dry_run { "would be registered" } else { "to register" };
+    let what = if args.dry_run { "would be registered" } else { "registered" };
     output::print(&format!(
-        "{} versions {what}, {same} are there already, {} problems\n",
-        new.len(),
+        "{registered} versions {what}, {same} are there already, {} problems\n",
         problems.len()
     ));
     for problem in &problems {

@@ -13,6 +13,7 @@ use crate::compatibility::Level;
 use crate::error::RegistryError;
 use crate::log::{ConfigValue, Fields};
 use crate::name::context_of;
+use crate::normal::normalized;
 use crate::route::{ById, Call, OfVersion};
 use crate::schema::{Schema, parse_guid};
 use crate::state::State;
@@ -145,20 +146,23 @@ pub fn schema_in(
     state: &State,
     body: &[u8],
     subject: &str,
-    normalized: bool,
+    is_normalized: bool,
 ) -> Result<Schema, RegistryError> {
     let schema = SchemaBody::parse(body)?.schema(context_of(subject))?;
-    Ok(if normalized || state.normalizes(subject) { normal(&schema) } else { schema })
+    if is_normalized || state.normalizes(subject) { normal(&schema) } else { Ok(schema) }
 }
 
-/// The schema with its references in order.
-fn normal(schema: &Schema) -> Schema {
+/// The schema normalised, with its references in order.
+fn normal(schema: &Schema) -> Result<Schema, RegistryError> {
     let mut fields = schema.log_fields();
     fields.shift_remove("md5");
     if let Some(Value::Array(references)) = fields.get_mut("references") {
-        references.sort_by_key(|reference| reference.get("name").map(Value::to_string));
+        references.sort_by_cached_key(|reference| {
+            ["name", "subject", "version"].map(|key| reference.get(key).map(Value::to_string))
+        });
     }
-    Schema::new(&schema.text(), fields)
+    let text = normalized(&schema.text()).map_err(|error| RegistryError::InvalidSchema(error.to_string()))?;
+    Ok(Schema::new(&text, fields))
 }
 
 fn by_id<'a>(state: &'a State, by: &ById) -> Result<&'a Schema, RegistryError> {
@@ -210,10 +214,10 @@ fn version_of<'a>(
 fn look_up(
     state: &State,
     subject: &str,
-    (deleted, normalized): (bool, bool),
+    (deleted, is_normalized): (bool, bool),
     body: &[u8],
 ) -> Result<Answer, RegistryError> {
-    let wanted = schema_in(state, body, subject, normalized)?;
+    let wanted = schema_in(state, body, subject, is_normalized)?;
     if let Some(found) = state.look_up(subject, &wanted, deleted) {
         let schema = state.schema_of(subject, found).ok_or(RegistryError::SchemaNotFound(found.id))?;
         return Ok(version_answer(subject, found, schema));

@@ -50,6 +50,7 @@ fn ask(method: Method, path: &str, body: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_asked_is_answered() {
     let table = [
         ("/", "{}"),

@@ -53,12 +53,14 @@ pub struct Reply {
     pub body: Bytes,
     /// Age of an answer that could not be confirmed, because the upstream registry is away.
     pub stale: Option<Duration>,
+    /// What is wrong although the request was done; for the header `Warning`.
+    pub warning: Option<String>,
 }
 
 impl From<Answer> for Reply {
     fn from(body: Answer) -> Self {
         let status = if body.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
-        Self { status, body, stale: None }
+        Self { status, body, stale: None, warning: None }
     }
 }
 
@@ -85,11 +87,22 @@ impl Api {
 
     /// Makes the change that a request asks for, here or where the writer is. What the log says already is answered without a write.
     async fn write(&self, request: &Request) -> Result<Reply, RegistryError> {
-        let change = change_of(&*self.store.state()?, request)?;
+        let state = self.store.state()?;
+        let change = change_of(&state, request)?;
         if let Some(outcome) = self.store.known(&change)? {
             return Ok(answer::outcome(&outcome).into());
         }
-        self.replicas.write(self, request, &change).await
+        let warning = match &change {
+            Change::Register { subject, schema, .. } => state.warning(subject, schema),
+            _ => None,
+        };
+        let reply = self.replicas.write(self, request, &change).await?;
+        let warning = warning.filter(|_| reply.status.is_success());
+        if let Some(warning) = &warning {
+            let subject = request.call.subject().unwrap_or("");
+            tracing::warn!(subject, warning, "a schema was registered that InfluxDB or SAL cannot take");
+        }
+        Ok(Reply { warning, ..reply })
     }
 
     /// Makes the change that another replica's client asks for.

@@ -13,18 +13,21 @@ use crate::mode::Mode;
 use crate::name::qualified;
 use crate::schema::Schema;
 
-/// Settings of a subject beside its level that are kept for clients; they come and go in this order.
-const FURTHER_SETTINGS: [&str; 10] = [
-    "alias",
-    "normalize",
-    "validateFields",
-    "validateRules",
-    "compatibilityGroup",
-    "compatibilityPolicy",
-    "defaultMetadata",
-    "overrideMetadata",
-    "defaultRuleSet",
-    "overrideRuleSet",
+/// Whether a value is of the right type.
+type IsRight = fn(&Value) -> bool;
+
+/// Settings of a subject beside its level that are kept for clients, and what each has to be; they come and go in this order.
+const FURTHER_SETTINGS: [(&str, IsRight); 10] = [
+    ("alias", Value::is_string),
+    ("normalize", Value::is_boolean),
+    ("validateFields", Value::is_boolean),
+    ("validateRules", Value::is_boolean),
+    ("compatibilityGroup", Value::is_string),
+    ("compatibilityPolicy", Value::is_string),
+    ("defaultMetadata", Value::is_object),
+    ("overrideMetadata", Value::is_object),
+    ("defaultRuleSet", Value::is_object),
+    ("overrideRuleSet", Value::is_object),
 ];
 
 /// Body of a registration and of a look-up.
@@ -128,8 +131,14 @@ impl ConfigChange {
                 Some(level.ok_or(RegistryError::InvalidCompatibility)?)
             }
         };
-        let known = FURTHER_SETTINGS.iter().filter_map(|name| given.shift_remove_entry(*name));
-        let fields: Fields = known.filter(|(_, value)| !value.is_null()).collect();
+        let mut fields = Fields::new();
+        for (name, is_right) in FURTHER_SETTINGS {
+            let Some(value) = given.shift_remove(name).filter(|value| !value.is_null()) else { continue };
+            if !is_right(&value) {
+                return Err(RegistryError::MalformedBody(format!("{name} is of another type")));
+            }
+            fields.insert(name.into(), value);
+        }
         if level.is_none() && fields.is_empty() {
             return Err(RegistryError::InvalidCompatibility);
         }
@@ -246,6 +255,7 @@ mod tests {
             (r#"{"compatibility":7}"#, 42203),
             (r#"{"compatibility":"x"}"#, 42203),
             (r#"{"compatibility":null,"new":1}"#, 42203),
+            (r#"{"compatibility":"NONE","normalize":{}}"#, 400),
         ];
         for (body, code) in table {
             assert_eq!(ConfigChange::parse(body.as_bytes()).unwrap_err().status_and_code().1, code, "{body}");

@@ -3,6 +3,7 @@
 mod delete;
 mod register;
 mod settings;
+mod storable;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compatibility::Level;
 use crate::proxy::config::UpstreamConfig;
+use crate::sal::Policies;
 
 /// Settings of the registry; see `config.yaml` beside the crate for all of them with their defaults.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Config {
     pub schemas: SchemasConfig,
     /// Compatibility of subjects for which nobody set one. Default `NONE`.
     pub compatibility: Level,
+    /// What to do with schemas that InfluxDB or SAL cannot take, by the beginning of their subjects: `off`, `warn` or
+    /// `refuse`. Default `warn` for `lsst.`, `off` for others.
+    pub sal: Policies,
 }
 
 /// The topic that holds the schemas, and how it is written.
@@ -152,6 +156,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             schemas: SchemasConfig::default(),
             compatibility: Level::None,
+            sal: Policies::default(),
         }
     }
 }

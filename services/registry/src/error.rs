@@ -73,6 +73,14 @@ pub enum RegistryError {
         /// What does not fit.
         reason: String,
     },
+    /// InfluxDB or SAL cannot take the schema, and the policy of the subject refuses such.
+    #[error("Schema of subject '{subject}' is refused (setting sal): {reason}")]
+    NotStorable {
+        /// Subject.
+        subject: String,
+        /// What was found, with the fields.
+        reason: String,
+    },
     /// Not an Avro schema.
     #[error("Invalid schema: {0}")]
     InvalidSchema(String),
@@ -186,7 +194,7 @@ impl RegistryError {
             Self::NoSubjectMode(_) => (404, 40409),
             Self::MethodNotAllowed(_) => (405, 405),
             Self::Incompatible { .. } => (409, 40901),
-            Self::InvalidSchema(_) => (422, 42201),
+            Self::InvalidSchema(_) | Self::NotStorable { .. } => (422, 42201),
             Self::InvalidVersion(_) => (422, 42202),
             Self::InvalidCompatibility => (422, 42203),
             Self::InvalidMode => (422, 42204),

@@ -19,6 +19,7 @@ fn ids(of_contexts: &[(&str, u32)]) -> MaxIds {
 }
 
 /// Each record with the key and value that Confluent's registry writes for it.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn table() -> Vec<(Record, &'static str, Option<&'static str>)> {
     vec![
         (

@@ -182,7 +182,7 @@ impl Proxy {
             }
         }
         self.telemetry.answered(Source::Upstream);
-        Ok(Reply { status, body, stale: None })
+        Ok(Reply { status, body, stale: None, warning: None })
     }
 
     async fn keep_registration(&self, key: &Arc<str>, id: u64, subject: Option<Arc<str>>) {
@@ -216,7 +216,7 @@ impl Proxy {
         self.telemetry.answered(source);
         let is_stale = source == Source::Stale || (source == Source::Memory && self.upstream.is_away());
         let stale = is_stale.then(|| age(entry));
-        Reply { status: entry.status, body: entry.body.clone(), stale }
+        Reply { status: entry.status, body: entry.body.clone(), stale, warning: None }
     }
 }
 

@@ -152,7 +152,12 @@ impl Replicas {
         // The write is done; that this replica is slow to read it must not make the answer an error.
         let _ = tokio::time::timeout(left, view.wait_for(|view| view.next_offset >= next_offset)).await;
         let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-        Ok(Reply { status: status.unwrap_or(StatusCode::BAD_GATEWAY), body: body.into(), stale: None })
+        Ok(Reply {
+            status: status.unwrap_or(StatusCode::BAD_GATEWAY),
+            body: body.into(),
+            stale: None,
+            warning: None,
+        })
     }
 }
 

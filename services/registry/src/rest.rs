@@ -52,7 +52,7 @@ async fn respond(Shared(front): Shared<Arc<Front>>, request: axum::extract::Requ
         Err(RegistryError::MethodNotAllowed(methods)) => HeaderValue::from_str(methods).ok(),
         _ => None,
     };
-    let Reply { status, body, stale } = result.unwrap_or_else(|error| error_reply(&error));
+    let Reply { status, body, stale, warning } = result.unwrap_or_else(|error| error_reply(&error));
     front.metrics.request(route, status.as_u16());
     let has_body = !body.is_empty();
     let mut response = Response::new(Body::from(body));
@@ -63,6 +63,9 @@ async fn respond(Shared(front): Shared<Arc<Front>>, request: axum::extract::Requ
     if has_body {
         response.headers_mut().insert(header::CONTENT_TYPE, media_type(&head.headers));
     }
+    if let Some(warning) = warning.as_deref().and_then(warning_header) {
+        response.headers_mut().insert(header::WARNING, warning);
+    }
     if let Some(methods) = allowed {
         response.headers_mut().insert(header::ALLOW, methods);
     }
@@ -71,6 +74,19 @@ async fn respond(Shared(front): Shared<Arc<Front>>, request: axum::extract::Requ
         response.headers_mut().insert(header::WWW_AUTHENTICATE, schemes);
     }
     response
+}
+
+/// A warning as HTTP has it: code 299, no agent, a quoted text.
+fn warning_header(text: &str) -> Option<HeaderValue> {
+    let quoted: String = text
+        .chars()
+        .map(|character| if character.is_ascii() && !character.is_ascii_control() { character } else { '?' })
+        .flat_map(|character| {
+            let is_special = matches!(character, '"' | '\\');
+            is_special.then_some('\\').into_iter().chain([character])
+        })
+        .collect();
+    HeaderValue::from_str(&format!("299 - \"{quoted}\"")).ok()
 }
 
 async fn answer(
@@ -107,6 +123,11 @@ fn media_type(headers: &HeaderMap) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warning_is_a_quoted_text_of_ascii() {
+        assert_eq!(warning_header("a \"b\" \\ é\n").unwrap(), r#"299 - "a \"b\" \\ ??""#);
+    }
 
     #[test]
     fn an_answer_has_a_media_type_that_the_client_takes() {

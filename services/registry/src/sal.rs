@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// Elements of an array that are looked at; SAL's longest has some thousand.
 const MAX_ELEMENTS: usize = 10_000;
 
+/// Findings that are told; an answer's header is no place for a thousand.
+const MAX_TOLD: usize = 10;
+
 /// What to do with a schema that InfluxDB or SAL cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,8 +78,8 @@ pub enum Finding {
         /// The first of the names.
         stored: String,
     },
-    /// A private field is not there.
-    NoPrivateField(String),
+    /// Private fields are not there.
+    NoPrivateFields(Vec<String>),
     /// A private field is of another type than SAL's.
     PrivateFieldType {
         /// Field.
@@ -101,8 +104,8 @@ impl fmt::Display for Finding {
                 f,
                 "fields {array} and {other}: both are stored as {stored}, and the values of one are lost; rename one of them"
             ),
-            Self::NoPrivateField(field) => {
-                write!(f, "field {field}: it is missing, and every SAL topic has it")
+            Self::NoPrivateFields(fields) => {
+                write!(f, "fields {}: missing, and every SAL topic has them", fields.join(", "))
             }
             Self::PrivateFieldType { field, expected } => {
                 write!(f, "field {field}: SAL's is stored as {}", expected.name())
@@ -124,6 +127,15 @@ pub fn findings(new: &Schema, earlier: &[(u32, Schema)]) -> Vec<Finding> {
     findings.extend(same_names(&fields));
     findings.extend(private(&fields));
     findings
+}
+
+/// The findings in one line, of many only the first ones.
+pub fn told(findings: &[Finding]) -> String {
+    let mut told: Vec<String> = findings.iter().take(MAX_TOLD).map(ToString::to_string).collect();
+    if findings.len() > MAX_TOLD {
+        told.push(format!("and {} more", findings.len() - MAX_TOLD));
+    }
+    told.join("; ")
 }
 
 /// A field as InfluxDB sees it.
@@ -221,17 +233,20 @@ fn same_names(fields: &[Value]) -> Vec<Finding> {
 }
 
 fn private(fields: &[Value]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let (mut missing, mut findings) = (Vec::new(), Vec::new());
     for wanted in private_fields(false) {
         let found = fields.iter().find(|field| field.name == wanted.name);
         match found {
-            None => findings.push(Finding::NoPrivateField(wanted.name)),
+            None => missing.push(wanted.name),
             Some(field) if field.elements.is_some() || field.ty.stored() != wanted.ty.stored() => {
                 let expected = wanted.ty.stored();
                 findings.push(Finding::PrivateFieldType { field: wanted.name, expected });
             }
             Some(_) => {}
         }
+    }
+    if !missing.is_empty() {
+        findings.insert(0, Finding::NoPrivateFields(missing));
     }
     findings
 }

@@ -96,13 +96,7 @@ fn fields_that_flatten_to_one_name_are_both_named() {
 #[test]
 fn private_fields_that_are_missing_or_of_another_type_are_named() {
     let told = texts(&named("forces", &[], &["private_efdStamp", "private_origin"]), &[]);
-    assert_eq!(
-        told,
-        [
-            "field private_efdStamp: it is missing, and every SAL topic has it",
-            "field private_origin: it is missing, and every SAL topic has it"
-        ]
-    );
+    assert_eq!(told, ["fields private_efdStamp, private_origin: missing, and every SAL topic has them"]);
     let text = named("forces", &[scalar("private_efdStamp", "string")], &["private_efdStamp"]);
     assert_eq!(texts(&text, &[]), ["field private_efdStamp: SAL's is stored as float"]);
     assert!(texts(&named("forces", &[], &["salIndex"]), &[]).is_empty(), "not every component has an index");
@@ -114,6 +108,16 @@ fn what_influxdb_has_no_type_for_is_named() {
     let told = texts(&map, &[]);
     assert!(told.len() == 1 && told[0].starts_with("field m: type"), "{told:?}");
     assert_eq!(texts(&Schema::String, &[]), ["schema is not a record, so InfluxDB cannot store it"]);
+}
+
+#[test]
+fn of_many_findings_the_first_are_told() {
+    let fields: Vec<Json> = std::iter::once(array("t", "double", 30))
+        .chain((0..30).map(|n| scalar(&format!("t{n}"), "int")))
+        .collect();
+    let found = findings(&topic(&fields), &[]);
+    let line = told(&found);
+    assert!(found.len() == 30 && line.ends_with("; and 20 more") && !line.contains('\n'), "{line}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::ids::Ids;
 use crate::log::{ConfigValue, MaxIds, Record, SchemaValue};
 use crate::mode::Mode;
 use crate::name::{DEFAULT_CONTEXT, context_of, context_settings};
+use crate::sal::Policies;
 use crate::schema::{Identity, Schema};
 use crate::subject::{Subject, Version};
 
@@ -28,6 +29,8 @@ pub struct State {
     pub(crate) config: Option<Arc<ConfigValue>>,
     pub(crate) mode: Option<Mode>,
     writer: Option<Arc<str>>,
+    /// What to do with schemas that InfluxDB or SAL cannot take.
+    pub(crate) policies: Arc<Policies>,
 }
 
 /// A record that contradicts what stands before it in the log; it is reported and ignored.
@@ -42,6 +45,12 @@ impl State {
     /// Knows nothing yet. `default_level` is the compatibility where the log says none.
     pub fn new(default_level: Level) -> Self {
         Self { default_level, ..Self::default() }
+    }
+
+    /// Looks at schemas with these policies.
+    pub fn with_policies(mut self, policies: &Policies) -> Self {
+        self.policies = Arc::new(policies.clone());
+        self
     }
 
     /// Takes in one record of the log.

@@ -93,7 +93,7 @@ pub struct Log {
 
 /// Makes a store that knows nothing yet. It holds the latch `schemas`.
 pub fn open(config: &Config, ctx: &Context, metrics: &Metrics) -> (Store, Log) {
-    let state = Arc::new(State::new(config.compatibility));
+    let state = Arc::new(State::new(config.compatibility).with_policies(&config.sal));
     let (view, seen) = watch::channel(View { state, next_offset: 0, is_loaded: false });
     let (sender, queue) = mpsc::channel(config.schemas.write_queue);
     let (is_writer, writes) = watch::channel(false);

@@ -36,6 +36,7 @@ impl State {
             Some(wanted) => self.check_import(subject, schema, wanted)?,
             None => {
                 self.check_compatibility(subject, &parsed)?;
+                self.check_storable(subject, &parsed)?;
                 self.next_id(subject, schema)?
             }
         };

@@ -151,7 +151,7 @@ impl Shadow {
         }
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
         let Answer { status, body } = self.upstream.ask(method, &request.target, &request.body).await?;
-        Ok(Reply { status, body, stale: None })
+        Ok(Reply { status, body, stale: None, warning: None })
     }
 
     fn report(&self, request: &Request, chosen: &Answered, other: &Answered) {
@@ -228,6 +228,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
             stale: None,
+            warning: None,
         })
     }
 
