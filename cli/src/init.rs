@@ -1,7 +1,8 @@
 //! `efd init`: creates the Kafka topics of SAL components and registers their schemas.
 //!
 //! First it looks at what is there, then it makes what is missing, then it says what it made, what differs from what
-//! it would make, and which sink worker owns what. It changes nothing that exists, so it can be run again at any time.
+//! it would make, and which sink worker owns what. It changes nothing that exists, so it can be run again at any time. A dry run asks the
+//! registry whether it would take the schemas, and fails where it would not.
 
 mod report;
 mod survey;
@@ -35,14 +36,14 @@ pub async fn run(config: &Config, args: &InitArgs) -> anyhow::Result<ExitCode> {
     let components = if args.all { all(folder)? } else { interfaces::load(folder, &args.components)? };
     let options = options(config);
     let bar = bar(&components, if args.dry_run { 1 } else { 3 });
-    let states = survey(config, &components, &options, &bar).await;
+    let states = survey(config, &components, (&options, args.dry_run), &bar).await;
     let mut report = Report::new(config, states.with_context(|| addresses(config))?, args.dry_run);
     if !args.dry_run {
         report.add(&make(config, &components, &options, &bar).await?);
     }
     bar.finish_and_clear();
     output::print(&report.text(args.topics));
-    Ok(ExitCode::SUCCESS)
+    Ok(if report.has_refusals() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Creates what is missing of the topics and schemas of the named components.

@@ -251,12 +251,13 @@ def main():
     parser.add_argument("--token", required=True)
     parser.add_argument("--influxdb", required=True, help="address of InfluxDB")
     parser.add_argument("--influxdb-token", default="")
+    parser.add_argument("--traceparent", required=True, help="span that the samples are published in")
     parser.add_argument("--count", type=int, required=True, help="good samples to publish")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         messages, services = contract(folder, arguments.proto)
     credentials = grpc.ssl_channel_credentials(arguments.ca.read_bytes())
-    metadata = [("authorization", f"Bearer {arguments.token}")]
+    metadata = [("authorization", f"Bearer {arguments.token}"), ("traceparent", arguments.traceparent)]
     with grpc.secure_channel(arguments.address, credentials) as channel:
         stub = services.IngestServiceStub(channel)
         described = stub.DescribeTopics(messages.DescribeTopicsRequest(topics=list(TOPICS)), metadata=metadata)

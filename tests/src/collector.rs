@@ -85,3 +85,8 @@ pub fn attribute(span: &Span, name: &str) -> Option<String> {
         other => format!("{other:?}"),
     })
 }
+
+/// An id of a trace or span as the header `traceparent` has it.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

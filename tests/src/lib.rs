@@ -19,7 +19,7 @@ pub mod stored;
 use std::time::{Duration, Instant};
 
 pub use clients::{contracts, node, python, python_module};
-pub use collector::{Collector, attribute};
+pub use collector::{Collector, attribute, hex};
 pub use command::{Output, efd};
 pub use disk::Disk;
 pub use efd::servers::{Generation, Signal};

@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use efd_ingest::initialise::TopicReport;
+use efd_schema::Compatibility;
 
 use super::survey::{Difference, SchemaState, TopicState};
 use crate::config::Config;
 use crate::output;
 use crate::sinks::owners;
+
+/// Refused schemas that are told with the reason.
+const MAX_REFUSALS: usize = 20;
 
 /// What was there, what was made, and who reads it.
 #[derive(Debug)]
@@ -61,7 +65,8 @@ impl Report {
     /// The report: a table by component or by topic, then what needs a person.
     pub fn text(&self, by_topic: bool) -> String {
         let mut text = if by_topic { self.topics() } else { self.components() };
-        for line in self.differences().into_iter().chain(self.without_owner()) {
+        let lines = self.differences().into_iter().chain(self.refusals()).chain(self.without_owner());
+        for line in lines {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{line}");
         }
@@ -111,6 +116,7 @@ impl Report {
             };
             let schema = match (row.state.schema, self.is_dry) {
                 (SchemaState::Known(id), _) => format!("id {id}"),
+                _ if row.refusal().is_some() => "would be refused".to_owned(),
                 (SchemaState::NextVersion, true) => "to register, next version".to_owned(),
                 (SchemaState::NextVersion, false) => "registered, next version".to_owned(),
                 (SchemaState::Unknown, true) => "to register".to_owned(),
@@ -145,6 +151,32 @@ impl Report {
         alike.into_iter().map(line).collect()
     }
 
+    /// Whether the registry would refuse a schema.
+    pub fn has_refusals(&self) -> bool {
+        self.rows.iter().any(|row| row.refusal().is_some())
+    }
+
+    /// A line for each schema that the registry would refuse, or one when it does not say.
+    fn refusals(&self) -> Vec<String> {
+        let refused = self.rows.iter().filter_map(|row| Some((row, row.refusal()?)));
+        let mut lines: Vec<String> = refused
+            .clone()
+            .take(MAX_REFUSALS)
+            .map(|(row, reason)| {
+                let topic = &row.state.kafka_name;
+                format!("refused: {topic}: the registry would not take its schema: {reason}")
+            })
+            .collect();
+        let more = refused.count().saturating_sub(MAX_REFUSALS);
+        if more > 0 {
+            lines.push(format!("refused: {more} more schemas, see them with --topics"));
+        }
+        if self.rows.iter().any(|row| row.state.compatibility == Some(Compatibility::Unknown)) {
+            lines.push("not checked: the registry does not say whether it would take the schemas".to_owned());
+        }
+        lines
+    }
+
     fn without_owner(&self) -> Option<String> {
         let orphans: Vec<&str> = self
             .rows
@@ -166,6 +198,16 @@ impl Report {
              report names the owner of each topic"
                 .to_owned()
         })
+    }
+}
+
+impl Row {
+    /// Why the registry would not take the schema.
+    fn refusal(&self) -> Option<&str> {
+        match &self.state.compatibility {
+            Some(Compatibility::Incompatible(reason)) => Some(reason),
+            _ => None,
+        }
     }
 }
 
@@ -206,7 +248,14 @@ mod tests {
 
     fn state(component: &str, name: &str, exists: bool, schema: SchemaState) -> TopicState {
         let kafka_name = format!("lsst.sal.{component}.{name}");
-        TopicState { component: component.into(), kafka_name, exists, differences: Vec::new(), schema }
+        TopicState {
+            component: component.into(),
+            kafka_name,
+            exists,
+            differences: Vec::new(),
+            schema,
+            compatibility: None,
+        }
     }
 
     fn states() -> Vec<TopicState> {
@@ -260,6 +309,22 @@ mod tests {
         let text = Report::new(&config(&[]), states(), false).text(true);
         assert_eq!(row(&text, "lsst.sal.Test.a"), ["lsst.sal.Test.a", "differs", "id", "7", "unknown"]);
         assert!(text.contains("\nsink workers: list components"), "{text}");
+    }
+
+    #[test]
+    fn schemas_that_the_registry_would_refuse_are_told_with_the_reason() {
+        let mut states = states();
+        states[1].compatibility = Some(Compatibility::Incompatible("field x was removed".into()));
+        states[2].compatibility = Some(Compatibility::Compatible);
+        let report = Report::new(&config(&["Test", "Dome"]), states.clone(), true);
+        let text = report.text(true);
+        let line =
+            "\nrefused: lsst.sal.Test.b: the registry would not take its schema: field x was removed\n";
+        assert!(report.has_refusals() && text.contains(line), "{text}");
+        assert!(row(&text, "lsst.sal.Test.b").contains(&"refused"), "{text}");
+        states[1].compatibility = Some(Compatibility::Unknown);
+        let report = Report::new(&config(&["Test", "Dome"]), states, true);
+        assert!(!report.has_refusals() && report.text(false).contains("\nnot checked: "));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use efd_ingest::initialise::{InitialiseOptions, topic_spec};
 use efd_kafka::{Admin, TopicInfo, TopicSpec};
 use efd_sal::{Component, Topic, TopicKind};
-use efd_schema::{RegistryClient, RegistryError};
+use efd_schema::{Compatibility, RegistryClient, RegistryError};
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 
@@ -30,6 +30,8 @@ pub struct TopicState {
     pub differences: Vec<Difference>,
     /// What the registry has of its schema.
     pub schema: SchemaState,
+    /// What the registry would do with the schema; none where that was not asked.
+    pub compatibility: Option<Compatibility>,
 }
 
 /// What the registry has of a schema.
@@ -41,6 +43,15 @@ pub enum SchemaState {
     NextVersion,
     /// No schema of the subject.
     Unknown,
+}
+
+/// What the registry has of a schema, and what it would do with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaFinding {
+    /// What it has.
+    pub state: SchemaState,
+    /// What it would do with one that it has not; none where that was not asked.
+    pub compatibility: Option<Compatibility>,
 }
 
 /// How an existing topic differs from the one that would be made.
@@ -101,11 +112,12 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Looks at the brokers and the registry; moves the bar by one for each topic.
+/// Looks at the brokers and the registry; moves the bar by one for each topic. Before a run that makes nothing the registry is
+/// asked whether it would take each schema that it has not; else registering it tells.
 pub async fn survey(
     config: &Config,
     components: &[Component],
-    options: &InitialiseOptions,
+    (options, is_dry): (&InitialiseOptions, bool),
     bar: &ProgressBar,
 ) -> anyhow::Result<Vec<TopicState>> {
     let wanted: Vec<(&Topic, TopicSpec)> = components
@@ -123,8 +135,8 @@ pub async fn survey(
     } else {
         admin.topic_settings(&existing, CLEANUP_POLICY).await?
     };
-    let schemas = schemas(config, &wanted, options, bar).await?;
-    let state = |((topic, spec), schema): ((&Topic, TopicSpec), SchemaState)| {
+    let schemas = schemas(config, &wanted, (options, is_dry), bar).await?;
+    let state = |((topic, spec), schema): ((&Topic, TopicSpec), SchemaFinding)| {
         let info = found.get(&spec.name);
         let policy = policies.get(&spec.name).map(String::as_str);
         TopicState {
@@ -132,34 +144,38 @@ pub async fn survey(
             exists: info.is_some(),
             differences: info.map(|info| differences(topic.kind, &spec, info, policy)).unwrap_or_default(),
             kafka_name: spec.name,
-            schema,
+            schema: schema.state,
+            compatibility: schema.compatibility,
         }
     };
     Ok(wanted.into_iter().zip(schemas).map(state).collect())
 }
 
-/// The state of each schema, in the order of the topics.
+/// What is found of each schema, in the order of the topics.
 async fn schemas(
     config: &Config,
     wanted: &[(&Topic, TopicSpec)],
-    options: &InitialiseOptions,
+    (options, is_dry): (&InitialiseOptions, bool),
     bar: &ProgressBar,
-) -> Result<Vec<SchemaState>, RegistryError> {
+) -> Result<Vec<SchemaFinding>, RegistryError> {
     let registry = RegistryClient::new(&config.registry)?;
     let subjects: BTreeSet<String> = registry.subjects().await?.into_iter().collect();
-    let state = async |topic: &Topic| {
-        let subject = topic.subject(&options.topic_subname);
+    let finding = async |topic: &Topic| {
+        let (subject, schema) = (topic.subject(&options.topic_subname), topic.avro_schema());
         let state = if subjects.contains(&subject) {
-            let known = registry.look_up(&subject, &topic.avro_schema()).await?;
+            let known = registry.look_up(&subject, &schema).await?;
             known.map_or(SchemaState::NextVersion, |version| SchemaState::Known(version.id))
         } else {
             SchemaState::Unknown
         };
+        let is_asked = is_dry && !matches!(state, SchemaState::Known(_));
+        let compatibility =
+            if is_asked { Some(registry.compatibility(&subject, &schema).await?) } else { None };
         bar.inc(1);
-        Ok(state)
+        Ok(SchemaFinding { state, compatibility })
     };
     // Futures do nothing before they are polled.
-    let calls: Vec<_> = wanted.iter().map(|(topic, _)| state(topic)).collect();
+    let calls: Vec<_> = wanted.iter().map(|(topic, _)| finding(topic)).collect();
     stream::iter(calls).buffered(options.concurrent_registrations).try_collect().await
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use opentelemetry::trace::SpanContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, OwnedHeaders};
@@ -66,6 +67,8 @@ pub struct OutRecord<'a> {
     pub payload: Option<&'a [u8]>,
     /// Headers; none means the trace context of the batch, if traces are exported.
     pub headers: Option<OwnedHeaders>,
+    /// The span in which its publisher sent it; the batch's span for such records is a child of it.
+    pub parent: Option<&'a SpanContext>,
     /// Time of creation, Unix milliseconds; none means now.
     pub timestamp_ms: Option<i64>,
 }
@@ -162,7 +165,7 @@ impl Producer {
 
     /// An empty batch.
     pub fn batch(&self) -> Batch {
-        let trace = BatchTrace::start(&self.client_id);
+        let trace = BatchTrace::new(self.client_id.clone());
         Batch { producer: self.clone(), listeners: Arc::default(), trace }
     }
 
@@ -228,11 +231,14 @@ impl Batch {
         base.payload = record.payload;
         base.partition = record.partition;
         base.timestamp = record.timestamp_ms;
-        base.headers = self.trace.headers_of(record.topic, record.headers);
+        base.headers = self.trace.headers_of(record.parent, record.headers);
         loop {
             // Before the record is taken, since it may be delivered before the call returns.
             self.pending().count.fetch_add(1, Ordering::AcqRel);
-            let Err((error, refused)) = self.producer.inner.send(base) else { return Ok(()) };
+            let Err((error, refused)) = self.producer.inner.send(base) else {
+                self.trace.sent(record.parent, record.topic);
+                return Ok(());
+            };
             // Before the wait too: a caller that gives up in it must not leave a record to wait for for ever.
             self.pending().count.fetch_sub(1, Ordering::AcqRel);
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {

@@ -247,7 +247,20 @@ mod tests {
     }
 
     #[test]
+    fn every_length_of_a_long_is_read_back_and_nothing_behind_it_is() {
+        let around = (0..63).flat_map(|bits| [(1_i64 << bits) - 1, 1 << bits]);
+        for value in (-130..130).chain(around.clone()).chain(around.map(i64::wrapping_neg)) {
+            let mut bytes = Vec::new();
+            put_long(&mut bytes, value);
+            bytes.push(0xff);
+            let mut reader = Reader::new(&bytes);
+            assert_eq!((reader.long(), reader.remaining()), (Ok(value), 1));
+        }
+    }
+
+    #[test]
     fn bad_bytes_are_errors() {
+        assert_eq!(Reader::new(&[]).long(), Err(AvroError::Truncated));
         assert_eq!(Reader::new(&[0x80]).long(), Err(AvroError::Truncated));
         assert_eq!(Reader::new(&[0xff; 11]).long(), Err(AvroError::IntegerRange));
         assert_eq!(Reader::new(&[0xfe, 0xff, 0xff, 0xff, 0x1f]).int(), Err(AvroError::IntegerRange));

@@ -4,12 +4,14 @@
 //! apache-avro; the reader and writer of Avro binary here know no schema: a plan drives them.
 
 pub mod avro;
+mod compatibility;
 mod record;
 mod references;
 mod registry;
 mod subname;
 pub mod wire;
 
+pub use compatibility::Compatibility;
 pub use record::{Field, RecordSchema, SchemaError, Type};
 pub use references::RegisteredSchema;
 pub use registry::{

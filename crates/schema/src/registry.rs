@@ -1,7 +1,7 @@
 //! Client of a schema registry with Confluent's REST interface.
 //!
-//! A schema never changes under its id, so what was fetched once is kept for ever; concurrent look-ups of one id share one
-//! request. Nothing is retried here: the caller knows whether to wait.
+//! A schema never changes under its id, so what was fetched is kept as long as there is room; concurrent look-ups of one
+//! id share one request. Nothing is retried here: the caller knows whether to wait.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,8 @@ pub struct RegistryConfig {
     pub timeout: Duration,
     /// File with the certificate authority of the registry, when its own is not a public one.
     pub ca_file: Option<std::path::PathBuf>,
+    /// Schemas whose texts are kept, so that the registry is not asked again; of more, any one is dropped. Default 1000.
+    pub cached_schemas: usize,
 }
 
 impl Default for RegistryConfig {
@@ -48,6 +50,7 @@ impl Default for RegistryConfig {
             password: Secret::default(),
             timeout: Duration::from_secs(10),
             ca_file: None,
+            cached_schemas: 1000,
         }
     }
 }
@@ -81,6 +84,9 @@ impl RegistryConfig {
         }
         if self.timeout.is_zero() {
             return Err(ConfigError::invalid("registry.timeout", "must be longer than 0"));
+        }
+        if self.cached_schemas == 0 {
+            return Err(ConfigError::invalid("registry.cached_schemas", "must be at least 1"));
         }
         Ok(())
     }
@@ -171,7 +177,7 @@ pub struct RegistryClient {
 struct Shared {
     http: Client,
     config: RegistryConfig,
-    /// One cell for each schema ever asked for; bounded by the schemas of the registry, since unknown ones are taken out again.
+    /// One cell for each schema that is kept or asked for; unknown ones are taken out again.
     schemas: Mutex<Schemas>,
 }
 
@@ -233,7 +239,7 @@ impl RegistryClient {
         }
     }
 
-    /// The text of a schema; cached for ever, concurrent calls share one request.
+    /// The text of a schema; cached, concurrent calls share one request.
     ///
     /// # Errors
     /// See [`RegistryError`]; an id the registry does not know is of kind `NotFound`. Errors are not cached.
@@ -246,7 +252,7 @@ impl RegistryClient {
     /// # Errors
     /// See [`RegistryError`]; one that the registry does not know is of kind `NotFound`. Errors are not cached.
     pub async fn schema(&self, schema: SchemaRef) -> Result<Arc<RegisteredSchema>, RegistryError> {
-        let cell = self.schemas().entry(schema).or_default().clone();
+        let cell = self.cell(schema);
         let fetched = cell.get_or_try_init(|| async { self.fetch(schema).await.map(Arc::new) }).await;
         if fetched.is_err() {
             self.schemas().remove(&schema);
@@ -273,6 +279,16 @@ impl RegistryClient {
     /// See [`RegistryError`].
     pub async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
         self.call(Method::GET, "/subjects", None).await
+    }
+
+    fn cell(&self, schema: SchemaRef) -> Arc<OnceCell<Arc<RegisteredSchema>>> {
+        let mut schemas = self.schemas();
+        if schemas.len() >= self.shared.config.cached_schemas && !schemas.contains_key(&schema) {
+            // Whoever waits for it has its cell, and gets the answer.
+            let any = schemas.keys().next().copied();
+            any.and_then(|any| schemas.remove(&any));
+        }
+        schemas.entry(schema).or_default().clone()
     }
 
     fn schemas(&self) -> std::sync::MutexGuard<'_, Schemas> {

@@ -34,3 +34,14 @@ fn the_environment_gives_address_and_password() {
         .unwrap();
     assert_eq!((config.url(), config.password.expose()), ("http://s", "pw"));
 }
+
+#[test]
+fn no_more_schemas_are_kept_than_may_be() {
+    let config = RegistryConfig { cached_schemas: 3, ..RegistryConfig::default() };
+    let client = RegistryClient::new(&config).unwrap();
+    for id in 0..10 {
+        client.cell(SchemaRef::Id(id));
+        let kept = client.schemas().len();
+        assert!(kept <= 3 && client.schemas().contains_key(&SchemaRef::Id(id)), "{kept} after {id}");
+    }
+}

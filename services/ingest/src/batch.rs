@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::SpanContext;
+
 use crate::encode::EncodeError;
 use crate::receipt::Receipt;
 use crate::sample::{Sample, SampleTopic};
@@ -25,6 +27,7 @@ struct EncodedRecord {
     end: usize,
     source: Source,
     receipt: Option<Receipt>,
+    parent: Option<Arc<SpanContext>>,
 }
 
 /// One record of a batch.
@@ -40,6 +43,8 @@ pub struct RecordView<'a> {
     pub source: Source,
     /// What the source waits for.
     pub receipt: Option<&'a Receipt>,
+    /// The span in which its publisher sent it.
+    pub parent: Option<&'a SpanContext>,
 }
 
 impl EncodedBatch {
@@ -56,6 +61,7 @@ impl EncodedBatch {
             end: self.bytes.len(),
             source: sample.source,
             receipt: sample.receipt.clone(),
+            parent: sample.parent.clone(),
         });
         Ok(())
     }
@@ -83,6 +89,7 @@ impl EncodedBatch {
             payload,
             source: record.source,
             receipt: record.receipt.as_ref(),
+            parent: record.parent.as_deref(),
         })
     }
 

@@ -7,7 +7,7 @@ use efd_service::{Context, Latch, Stop};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::text::Surroundings;
+use crate::source::Surroundings;
 use crate::{http, text};
 
 /// What the readiness endpoint waits for: for each enabled source that it listens or reads. Made before anything else is
@@ -47,15 +47,14 @@ impl DirectSources {
             return Self { task: None, stop };
         }
         let (config, ctx) = (config.clone(), ctx.clone());
-        let records = around.metrics.clone();
         let run = async move {
             let http = async {
                 let Some(latch) = http else { return Ok(()) };
-                http::run((&config, &ctx), latch, records, finish_within).await
+                http::run((&config, &ctx), latch, &around, finish_within).await
             };
             let text = async {
                 let Some(latch) = text else { return Ok(()) };
-                text::run((&config, &ctx), latch, around, finish_within).await
+                text::run((&config, &ctx), latch, around.clone(), finish_within).await
             };
             tokio::try_join!(http, text)?;
             Ok(())

@@ -5,7 +5,7 @@
 //!
 //! Assumes nothing of clients: whatever they send, they get a result or a status, and what is held for them is bounded.
 //! On error: a bad sample is refused and the stream goes on; while Kafka is away results and requests wait; only an
-//! address in use or a bad certificate keeps the service from starting.
+//! address in use keeps the service from starting.
 
 pub mod catalogue;
 pub mod config;
@@ -22,11 +22,12 @@ use anyhow::Context as _;
 use efd_proto::ingest::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use efd_service::Stop;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
+use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
-use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
@@ -39,13 +40,11 @@ use crate::grpc::service::Service;
 use crate::grpc::session::Shared;
 use crate::grpc::writers::Writers;
 use crate::sample::Sample;
-use crate::text::Surroundings;
-use crate::tls::TlsConfig;
+use crate::source::Surroundings;
+use crate::tls_listener::TlsListener;
 
 /// Time that clients have, after their last result is known, to take it and close.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
-/// Time that a client has to agree on TLS.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Window of a stream and of a connection of HTTP/2: what is under way before the client waits.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -81,7 +80,7 @@ impl GrpcSource {
     /// Listens and serves until `stop` is requested; samples go to `queue`, which the server does not hold open.
     ///
     /// # Errors
-    /// When the address is in use, or the certificate cannot be used.
+    /// When the address is in use.
     pub fn start(
         config: &Config,
         around: &Surroundings,
@@ -97,22 +96,30 @@ impl GrpcSource {
         let who = (Access::new(&config.credentials), config.identity.as_deref());
         let service = Service::new(shared, &config.grpc, who, queue.downgrade(), stop.clone());
         let (health, health_server) = tonic_health::server::health_reporter();
-        let router = router(service, &config.grpc, &config.tls)?.add_service(health_server);
-        let incoming = TcpIncoming::bind(config.grpc.address)
-            .with_context(|| {
-                format!("gRPC source cannot listen on {} (setting grpc.address)", config.grpc.address)
-            })?
-            .with_nodelay(Some(true));
-        let address = incoming.local_addr()?;
-        let has_tls = config.tls.certificate_file.is_some();
-        tracing::info!(%address, tls = has_tls, credentials = config.credentials.len(), "serving gRPC");
+        let router = router(service, &config.grpc)?.add_service(health_server);
+        let listener = listen(config.grpc.address).with_context(|| {
+            format!("gRPC source cannot listen on {} (setting grpc.address)", config.grpc.address)
+        })?;
+        let address = listener.local_addr()?;
+        let tls = around.certificate.as_ref().map(|certificate| certificate.server("h2"));
+        tracing::info!(%address, tls = tls.is_some(), credentials = config.credentials.len(), "serving gRPC");
         let serving = tokio::spawn(async move {
             tell(&health, ServingStatus::Serving).await;
             let stopped = async move {
                 stop.requested().await;
                 tell(&health, ServingStatus::NotServing).await;
             };
-            router.serve_with_incoming_shutdown(incoming, stopped).await.context("gRPC source failed")
+            let served = match tls {
+                Some(tls) => {
+                    let connections = TlsListener::new(listener, tls).into_stream();
+                    router.serve_with_incoming_shutdown(connections, stopped).await
+                }
+                None => {
+                    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+                    router.serve_with_incoming_shutdown(connections, stopped).await
+                }
+            };
+            served.context("gRPC source failed")
         });
         Ok(Self { serving: Some(serving), address })
     }
@@ -151,20 +158,20 @@ impl GrpcSource {
     }
 }
 
-fn router(service: Service, config: &GrpcConfig, tls: &TlsConfig) -> anyhow::Result<Router> {
+/// Listens at once, where the listener of tokio would have to be awaited.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn router(service: Service, config: &GrpcConfig) -> anyhow::Result<Router> {
     let max_request = usize::try_from(config.max_request_bytes.as_u64()).unwrap_or(usize::MAX);
     let mut server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(config.keepalive_interval))
         .http2_keepalive_timeout(Some(config.keepalive_timeout));
-    // Made once only for its messages: the server makes its own of the same files.
-    tls.server(&["h2"])?;
-    if let Some((certificate, key)) = tls.pem()? {
-        let identity = Identity::from_pem(certificate, key);
-        let tls = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
-        server = server.tls_config(tls).context("gRPC source cannot offer TLS (settings tls)")?;
-    }
     let reflection = || {
         Reflection::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

@@ -14,9 +14,9 @@ pub mod avro_json;
 pub mod body;
 pub mod cluster;
 pub mod config;
+pub mod connections;
 pub mod delivery;
 pub mod error;
-pub mod listener;
 pub mod metrics;
 pub mod produce;
 pub mod route;
@@ -26,29 +26,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use bytesize::ByteSize;
 use efd_schema::RegistryClient;
-use efd_service::{Context, Latch, Stop};
+use efd_service::{Context, Latch};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::credentials::{Access, Caller};
-use crate::metrics::Metrics;
+use crate::source::Surroundings;
+use crate::tls_listener::TlsListener;
 use answer::Links;
 use cluster::Cluster;
 use config::HttpConfig;
 use delivery::Delivery;
 use error::ProxyError;
-use listener::TlsListener;
 use metrics::HttpMetrics;
 use route::Call;
 use schemas::Schemas;
@@ -81,20 +80,21 @@ pub struct Api {
 type Answer = (StatusCode, Value);
 
 /// Listens and answers requests until a stop is requested; those under way are answered if that takes no longer than
-/// `finish_within`. Counts records in `records`.
+/// `finish_within`.
 ///
 /// # Errors
-/// When the address cannot be listened on, or the certificate or a setting of Kafka cannot be used.
+/// When the address cannot be listened on, or a setting of Kafka cannot be used.
 pub async fn run(
     (config, ctx): (&Config, &Context),
     is_listening: Latch,
-    records: Metrics,
+    around: &Surroundings,
     finish_within: Duration,
 ) -> anyhow::Result<()> {
     let address = config.http.address;
-    let tls = config.tls.server(&["http/1.1"])?;
+    let tls = around.certificate.as_ref().map(|certificate| certificate.server("http/1.1"));
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let api = Arc::new(Api::new(config, scheme, HttpMetrics::new(&ctx.meter, records, config))?);
+    let metrics = HttpMetrics::new(&ctx.meter, around.metrics.clone(), config);
+    let api = Arc::new(Api::new(config, scheme, metrics)?);
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (setting http.address)"))?;
@@ -103,17 +103,17 @@ pub async fn run(
     let stop = ctx.stop.clone();
     let served = async {
         match tls {
-            Some(tls) => serve(TlsListener::new(listener, tls), api, stop).await,
-            None => serve(listener.tap_io(without_delay), api, stop).await,
+            Some(tls) => connections::serve(TlsListener::new(listener, tls), api, stop).await,
+            None => connections::serve(listener.tap_io(without_delay), api, stop).await,
         }
     };
     tokio::select! {
-        served = served => served.context("HTTP source"),
+        () = served => {}
         () = crate::passed(&ctx.stop, finish_within) => {
             tracing::warn!("requests are cut off, they were not answered in time");
-            Ok(())
         }
     }
+    Ok(())
 }
 
 /// Only a matter of speed; a connection that is gone already fails when it is read.
@@ -121,15 +121,7 @@ fn without_delay(connection: &mut TcpStream) {
     let _ = connection.set_nodelay(true);
 }
 
-async fn serve<L>(listener: L, api: Arc<Api>, stop: Stop) -> std::io::Result<()>
-where
-    L: axum::serve::Listener<Addr: std::fmt::Debug>,
-{
-    let router = Router::new().fallback(respond).with_state(api);
-    axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await }).await
-}
-
-async fn respond(State(api): State<Arc<Api>>, request: Request) -> Response {
+async fn respond(api: &Api, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let call = Call::find(&head.method, head.uri.path());
     let route = call.as_ref().map_or("other", Call::route);

@@ -37,6 +37,7 @@ mod tally;
 mod testing;
 pub mod text;
 pub mod tls;
+pub mod tls_listener;
 
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ use grpc::GrpcSource;
 use metrics::Metrics;
 use producer::SampleProducer;
 use simulator::Simulator;
-use text::Surroundings;
+use source::Surroundings;
+use tls::ServerCertificate;
 
 /// Runs the service until it is stopped or its source ends, and delivers everything that was taken until then.
 ///
@@ -81,13 +83,18 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
         Vec::new()
     };
     let metrics = Metrics::new(&ctx.meter, &config.components);
+    let certificate = ServerCertificate::load(&config.tls)?;
+    if let Some(certificate) = &certificate {
+        tokio::spawn(certificate.clone().watch(metrics.clone(), ctx.stop.clone()));
+    }
     let awaited = Awaited::new(&config, &ctx);
     let Some(topics) = startup::prepare(&components, &config, &ctx).await? else {
         return Ok(Account::default());
     };
 
     let (samples, mut queue) = mpsc::channel(config.queue_samples);
-    let around = Surroundings { topics: topics.clone(), clock: clock.clone(), metrics: metrics.clone() };
+    let around =
+        Surroundings { topics: topics.clone(), clock: clock.clone(), metrics: metrics.clone(), certificate };
     let mut grpc = GrpcSource::start_if_enabled(&config, &around, &samples, &ctx.stop)?;
     let mut direct = DirectSources::start((&config, &ctx), awaited, around, delivery_time);
     let simulator =
@@ -115,13 +122,7 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
         }
     };
     let account = producer.account().clone();
-    tracing::info!(
-        taken = account.produced(),
-        delivered = account.delivered(),
-        rejected = account.rejected(),
-        topics = %account,
-        "account"
-    );
+    log(&account);
     // What is not delivered by now is not waited for any more, neither here nor by the clients.
     drop((producer, queue));
     direct.finish().await?;
@@ -133,6 +134,16 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
     }
     outcome?;
     Ok(account)
+}
+
+fn log(account: &Account) {
+    tracing::info!(
+        taken = account.produced(),
+        delivered = account.delivered(),
+        rejected = account.rejected(),
+        topics = %account,
+        "account"
+    );
 }
 
 /// Waits until the gRPC source fails, for ever if it does not.

@@ -110,6 +110,7 @@ pub struct Metrics {
     outstanding_records: Gauge<u64>,
     in_flight: Gauge<u64>,
     queued_samples: Gauge<u64>,
+    certificate_reloads: Counter<u64>,
 }
 
 impl Metrics {
@@ -153,24 +154,35 @@ impl Metrics {
                 "efd_ingest_queued_samples",
                 "Samples between the sources and the producer",
             ),
+            certificate_reloads: counter(
+                "efd_ingest_certificate_reloads",
+                "Changes of the certificate's files, by whether the new certificate can be used",
+            ),
         };
-        for labels in metrics.components.iter().flatten() {
-            metrics.samples_taken.add(0, labels);
-            metrics.records_delivered.add(0, labels);
+        metrics.zero();
+        metrics
+    }
+
+    fn zero(&self) {
+        for labels in self.components.iter().flatten() {
+            self.samples_taken.add(0, labels);
+            self.records_delivered.add(0, labels);
         }
         for source in Source::ALL {
             for reason in RejectReason::ALL {
-                metrics.records_rejected.add(0, &[source_label(source), reason.label()]);
+                self.records_rejected.add(0, &[source_label(source), reason.label()]);
             }
         }
         for reason in RefuseReason::ALL {
-            metrics.samples_refused.add(0, &[source_label(Source::Grpc), reason.label()]);
+            self.samples_refused.add(0, &[source_label(Source::Grpc), reason.label()]);
         }
-        metrics.grpc_streams.add(0, &[]);
-        metrics.delivery_retries.add(0, &[]);
-        metrics.outstanding(0, 0);
-        metrics.queued(0);
-        metrics
+        self.grpc_streams.add(0, &[]);
+        self.delivery_retries.add(0, &[]);
+        for outcome in ["used", "refused"] {
+            self.certificate_reloads.add(0, &[KeyValue::new("outcome", outcome)]);
+        }
+        self.outstanding(0, 0);
+        self.queued(0);
     }
 
     /// Samples of a component were taken; the component by its place in the configuration.
@@ -226,6 +238,12 @@ impl Metrics {
     /// Samples that wait in the queue.
     pub(crate) fn queued(&self, samples: u64) {
         self.queued_samples.record(samples, &[]);
+    }
+
+    /// The certificate's files changed.
+    pub(crate) fn certificate_reloaded(&self, is_used: bool) {
+        let outcome = if is_used { "used" } else { "refused" };
+        self.certificate_reloads.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }
 

@@ -338,6 +338,7 @@ fn out_record(record: RecordView<'_>) -> OutRecord<'_> {
         // Telemetry has an empty key, not none: so the Python publishers write it.
         key: Some(record.key.as_bytes()),
         payload: Some(record.payload),
+        parent: record.parent,
         ..OutRecord::default()
     }
 }

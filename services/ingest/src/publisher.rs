@@ -67,7 +67,14 @@ impl Publisher {
             identity: self.identity.clone(),
             origin: self.origin,
         };
-        Sample { topic: self.topic.clone(), stamps, values, source: Source::Simulator, receipt: None }
+        Sample {
+            topic: self.topic.clone(),
+            stamps,
+            values,
+            source: Source::Simulator,
+            receipt: None,
+            parent: None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use efd_sal::{PrivateFields, Topic, Value};
+use opentelemetry::trace::SpanContext;
 
 use crate::damage::Damage;
 use crate::encode::RecordPlan;
@@ -95,6 +96,8 @@ pub struct Sample {
     pub source: Source,
     /// What the source waits for, if it waits for each sample.
     pub receipt: Option<Receipt>,
+    /// The span in which its publisher sent it, if it said so.
+    pub parent: Option<Arc<SpanContext>>,
 }
 
 impl Sample {

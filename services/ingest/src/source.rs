@@ -1,4 +1,24 @@
-//! The ways in which samples come in.
+//! The ways in which samples come in, and what they have in common.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::sample::SampleTopic;
+use crate::tls::ServerCertificate;
+
+/// What a source needs of the rest of the service.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Topics that exist and whose schemas are registered.
+    pub topics: Vec<Arc<SampleTopic>>,
+    /// Time.
+    pub clock: Clock,
+    /// Instruments.
+    pub metrics: Metrics,
+    /// What servers show; none where there is no TLS.
+    pub certificate: Option<Arc<ServerCertificate>>,
+}
 
 /// Where a sample came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

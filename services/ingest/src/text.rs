@@ -33,10 +33,8 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaResult;
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::sample::SampleTopic;
+use crate::source::Surroundings;
 use commits::{Commits, Rebalances};
 use dead_letter::DeadLetters;
 use reader::LineReader;
@@ -50,17 +48,6 @@ const KINDS: [&str; 3] = ["command", "event", "telemetry"];
 const MAX_RECORD_BYTES: &str = "67108864";
 /// Longest wait for a line; a stop is noticed within it.
 const MAX_POLL: Duration = Duration::from_millis(100);
-
-/// What the source needs of the rest of the service.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// Topics that exist and whose schemas are registered.
-    pub topics: Vec<Arc<SampleTopic>>,
-    /// Time.
-    pub clock: Clock,
-    /// Instruments.
-    pub metrics: Metrics,
-}
 
 /// Reads and writes until a stop is requested, and finishes the batches under way within `finish_within`.
 ///

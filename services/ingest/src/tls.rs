@@ -1,26 +1,33 @@
-//! TLS of the sources that listen on the network: one certificate for all of them.
+//! TLS of the sources that listen on the network: one certificate for all of them, read anew when its files change.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use efd_service::ConfigError;
+use efd_service::{ConfigError, Stop, chain};
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
-/// Certificate and key; both or none. Read once, at start.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+use crate::metrics::Metrics;
+
+/// Certificate and key; both or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     /// PEM file with the certificate and those that lead to its authority. None: no TLS.
     pub certificate_file: Option<PathBuf>,
     /// PEM file with its private key.
     pub key_file: Option<PathBuf>,
+    /// Time between two looks whether the files have changed; connections that come afterwards get the new certificate.
+    /// Default 30 s.
+    #[serde(with = "humantime_serde")]
+    pub reload_interval: Duration,
 }
-
-/// The texts of certificate and key.
-pub type Pem = (Vec<u8>, Vec<u8>);
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
@@ -40,53 +47,139 @@ pub enum TlsError {
     Pair(#[source] rustls::Error),
 }
 
+/// Where certificate and key are.
+#[derive(Debug, Clone)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// The texts of certificate and key.
+type Pem = (Vec<u8>, Vec<u8>);
+
+/// What servers show to clients.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    files: Files,
+    reload_interval: Duration,
+    /// What was in the files at the start.
+    first: Pem,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self { certificate_file: None, key_file: None, reload_interval: Duration::from_secs(30) }
+    }
+}
+
 impl TlsConfig {
     /// One file without the other is a mistake.
     ///
     /// # Errors
     /// Names the one that is missing.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if self.reload_interval.is_zero() {
+            return Err(ConfigError::invalid("tls.reload_interval", "must be longer than 0"));
+        }
         match (&self.certificate_file, &self.key_file) {
             (Some(_), None) => Err(ConfigError::invalid("tls.key_file", "must be set with certificate_file")),
             (None, Some(_)) => Err(ConfigError::invalid("tls.certificate_file", "must be set with key_file")),
             _ => Ok(()),
         }
     }
+}
 
-    /// The texts of certificate and key; none without TLS.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn pem(&self) -> Result<Option<Pem>, TlsError> {
-        let (Some(certificate), Some(key)) = (&self.certificate_file, &self.key_file) else {
-            return Ok(None);
-        };
-        Ok(Some((read(certificate, "tls.certificate_file")?, read(key, "tls.key_file")?)))
-    }
-
-    /// What a server offers, with the protocols above TLS, such as `http/1.1`; none without TLS.
+impl ServerCertificate {
+    /// The certificate of the settings; none without TLS.
     ///
     /// # Errors
     /// When a file cannot be read, or the two do not go together.
-    pub fn server(&self, protocols: &[&str]) -> Result<Option<Arc<ServerConfig>>, TlsError> {
-        let (Some((chain, key)), Some(certificate_file), Some(key_file)) =
-            (self.pem()?, &self.certificate_file, &self.key_file)
-        else {
+    pub fn load(config: &TlsConfig) -> Result<Option<Arc<Self>>, TlsError> {
+        let (Some(certificate), Some(key)) = (&config.certificate_file, &config.key_file) else {
             return Ok(None);
         };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&chain)
-            .collect::<Result<_, _>>()
-            .map_err(|error| malformed(certificate_file, "tls.certificate_file", &error))?;
-        let key = PrivateKeyDer::from_pem_slice(&key)
-            .map_err(|error| malformed(key_file, "tls.key_file", &error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(TlsError::Pair)?;
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(Some(Arc::new(config)))
+        let files = Files { certificate: certificate.clone(), key: key.clone() };
+        let first = files.read()?;
+        let current = RwLock::new(Arc::new(files.certified(&first)?));
+        Ok(Some(Arc::new(Self { files, reload_interval: config.reload_interval, first, current })))
     }
+
+    /// What a server offers that speaks `protocol` above TLS, such as `http/1.1`.
+    pub fn server(self: &Arc<Self>, protocol: &str) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("ring supports the default protocol versions")
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        Arc::new(config)
+    }
+
+    /// Takes what is in the files whenever that changes, until a stop is requested. What cannot be used is told once, and
+    /// the certificate stays as it is.
+    pub async fn watch(self: Arc<Self>, metrics: Metrics, stop: Stop) {
+        let mut seen = Ok(self.first.clone());
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.reload_interval) => {}
+                () = stop.requested() => return,
+            }
+            let files = self.files.clone();
+            let Ok(found) = tokio::task::spawn_blocking(move || files.read()).await else { return };
+            let found = found.map_err(|error| chain(&error));
+            if found == seen {
+                continue;
+            }
+            let outcome = found.clone().and_then(|pem| self.take(&pem).map_err(|error| chain(&error)));
+            metrics.certificate_reloaded(outcome.is_ok());
+            match outcome {
+                Ok(()) => tracing::info!(file = %self.files.certificate.display(), "certificate changed"),
+                Err(error) => {
+                    tracing::warn!(error, "the changed certificate is not used, the one before stays");
+                }
+            }
+            seen = found;
+        }
+    }
+
+    fn take(&self, pem: &Pem) -> Result<(), TlsError> {
+        let certified = Arc::new(self.files.certified(pem)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Pem, TlsError> {
+        Ok((read(&self.certificate, "tls.certificate_file")?, read(&self.key, "tls.key_file")?))
+    }
+
+    fn certified(&self, (chain, key): &Pem) -> Result<CertifiedKey, TlsError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| malformed(&self.certificate, "tls.certificate_file", &error))?;
+        if chain.is_empty() {
+            return Err(malformed(
+                &self.certificate,
+                "tls.certificate_file",
+                &"there is no certificate in it",
+            ));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| malformed(&self.key, "tls.key_file", &error))?;
+        CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::Pair)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn read(file: &Path, setting: &'static str) -> Result<Vec<u8>, TlsError> {
@@ -102,39 +195,5 @@ fn malformed(file: &Path, setting: &'static str, error: &dyn std::fmt::Display) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(folder: &Path) -> TlsConfig {
-        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let config = TlsConfig {
-            certificate_file: Some(folder.join("tls.crt")),
-            key_file: Some(folder.join("tls.key")),
-        };
-        std::fs::write(folder.join("tls.crt"), pair.cert.pem()).unwrap();
-        std::fs::write(folder.join("tls.key"), pair.signing_key.serialize_pem()).unwrap();
-        config
-    }
-
-    #[test]
-    fn certificate_and_key_make_a_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = files(folder.path()).server(&["http/1.1"]).unwrap().unwrap();
-        assert_eq!(server.alpn_protocols, [b"http/1.1"]);
-        assert!(TlsConfig::default().server(&[]).unwrap().is_none());
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused_with_file_and_setting() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = files(folder.path());
-        std::fs::write(folder.path().join("tls.key"), "no key").unwrap();
-        let message = config.server(&[]).unwrap_err().to_string();
-        assert!(message.contains("tls.key_file") && message.contains("tls.key ("), "{message}");
-        let other = tempfile::tempdir().unwrap();
-        let mixed = TlsConfig { key_file: files(other.path()).key_file, ..files(folder.path()) };
-        assert!(matches!(mixed.server(&[]).unwrap_err(), TlsError::Pair(_)));
-        let half = TlsConfig { key_file: None, ..config };
-        assert!(half.check().unwrap_err().to_string().contains("tls.key_file"));
-    }
-}
+#[path = "tls_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use efd_tests::{Collector, Generation, Options, Stack, attribute, eventually, python};
+use efd_tests::{Collector, Generation, Options, Stack, attribute, eventually, hex, python};
 use serde_json::{Value, json};
 
 fn options() -> Options {
@@ -100,8 +100,4 @@ async fn consume(stack: &Stack, more: &[&str]) -> Value {
 
 fn count(seen: &Value) -> u64 {
     seen["records"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,12 +1,15 @@
 //! Samples published over gRPC by a client in Python are in InfluxDB as they were sent, and bad ones are refused.
 
 use efd::servers::free_port;
-use efd_tests::{CLIENT_TOKEN, Generation, Options, Stack, contracts, python};
+use efd_tests::{CLIENT_TOKEN, Collector, Generation, Options, Stack, contracts, hex, python};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 /// Good samples that the client publishes.
 const SAMPLES: u64 = 100_000;
+/// The client's trace, and the span it is in.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const SPAN: &str = "b7ad6b7169203331";
 
 #[rstest]
 #[case::influxdb_1(Generation::V1)]
@@ -19,9 +22,11 @@ async fn a_python_client_publishes_and_reads_the_same_values_back(#[case] genera
     std::fs::write(&certificate, pair.cert.pem()).unwrap();
     std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
     let port = free_port().unwrap();
+    let collector = Collector::start().await.unwrap();
     let mut options = Options::new(generation);
     options.components = vec!["Test", "ATCamera"];
     options.ingest = json!({
+        "service": {"otlp_endpoint": collector.endpoint()},
         "grpc": {"enabled": true, "address": format!("127.0.0.1:{port}")},
         "tls": {"certificate_file": certificate, "key_file": key},
         "credentials": [{"name": "client", "prefixes": ["lsst.sal.Test."]}],
@@ -46,6 +51,8 @@ async fn a_python_client_publishes_and_reads_the_same_values_back(#[case] genera
         influxdb.1.expose(),
         "--count",
         &count,
+        "--traceparent",
+        &format!("00-{TRACE}-{SPAN}-01"),
     ];
     let client = python("publish.py", &arguments).await.unwrap();
     assert_eq!(client.code, Some(0), "{}{}", client.err, stack.ingest.as_ref().unwrap().log().unwrap());
@@ -63,6 +70,11 @@ async fn a_python_client_publishes_and_reads_the_same_values_back(#[case] genera
     assert_eq!(whole("efd_ingest_samples_refused_total", &[grpc, ("reason", "unauthenticated")]), 3);
     assert_eq!(whole("efd_ingest_grpc_streams", &[]), 0);
     stack.stop_ingest().await.unwrap();
+    let batches = collector.spans("kafka.produce");
+    assert!(!batches.is_empty());
+    for span in batches {
+        assert_eq!((hex(&span.trace_id).as_str(), hex(&span.parent_span_id).as_str()), (TRACE, SPAN));
+    }
     assert_eq!(stack.records_in_kafka().await.unwrap(), SAMPLES);
     stack.points_reach(SAMPLES).await.unwrap();
 }

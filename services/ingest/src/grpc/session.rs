@@ -9,6 +9,7 @@ use efd_proto::ingest::v1 as proto;
 use efd_proto::ingest::v1::publish_result::Outcome as ProtoOutcome;
 use efd_proto::ingest::v1::{PublishRequest, PublishResponse, PublishResult};
 use efd_service::Stop;
+use opentelemetry::trace::SpanContext;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tonic::{Code, Status, Streaming};
@@ -49,6 +50,8 @@ pub struct Intake {
     pub caller: Result<Caller, Denied>,
     /// Who the samples are from.
     pub author: Author,
+    /// The span that the client is in, if it said so.
+    pub parent: Option<Arc<SpanContext>>,
     /// To the producer.
     pub queue: mpsc::Sender<Sample>,
 }
@@ -139,6 +142,7 @@ impl Intake {
             values,
             source: Source::Grpc,
             receipt: Some(receipt),
+            parent: self.parent.clone(),
         });
         Ok(Ok((topic, outcome)))
     }

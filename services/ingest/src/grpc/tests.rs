@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::producer::SampleProducer;
 use crate::sample::SampleTopic;
 use crate::testing;
+use crate::tls::ServerCertificate;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// A client that cannot send for so long is held up.
@@ -68,7 +69,8 @@ impl Rig {
         let (samples, mut queue) = mpsc::channel(config.queue_samples);
         let clock = Clock::new(None).unwrap();
         let stop = context.stop.clone();
-        let around = Surroundings { topics: topics.clone(), clock, metrics: metrics.clone() };
+        let certificate = ServerCertificate::load(&config.tls).unwrap();
+        let around = Surroundings { topics: topics.clone(), clock, metrics: metrics.clone(), certificate };
         let source = GrpcSource::start(&config, &around, &samples, stop.clone()).unwrap();
         let account = Account::new(&topics);
         let mut producer =
@@ -359,7 +361,8 @@ async fn it_offers_tls_with_the_configured_certificate_and_health() {
     std::fs::write(&certificate, pair.cert.pem()).unwrap();
     std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
     let rig = Rig::start(|config| {
-        config.tls = TlsConfig { certificate_file: Some(certificate), key_file: Some(key) };
+        config.tls.certificate_file = Some(certificate);
+        config.tls.key_file = Some(key);
     });
     let address = format!("https://localhost:{}", rig.source.address().port());
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pair.cert.pem()));

@@ -24,6 +24,12 @@ pub struct HttpConfig {
     pub max_in_flight_bytes: ByteSize,
     /// Requests worked on at the same time; with more, a client is told to try again (429). Default 64.
     pub max_requests: usize,
+    /// Connections at the same time; further ones wait until one ends. Default 256.
+    pub max_connections: usize,
+    /// How long a connection may be without a request, and the head of one may take to come; then it is closed. Default
+    /// 30 s.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
     /// How long the body of a request may take to come. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
@@ -46,6 +52,8 @@ impl Default for HttpConfig {
             max_body_bytes: ByteSize::mib(4),
             max_in_flight_bytes: ByteSize::mib(32),
             max_requests: 64,
+            max_connections: 256,
+            header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(10),
             delivery_timeout: Duration::from_secs(30),
             schema_cache_bytes: ByteSize::mib(16),
@@ -80,6 +88,8 @@ impl HttpConfig {
             ),
             (self.max_body_bytes.as_u64() > 0, "http.max_body_bytes", "must be at least 1"),
             (self.max_requests > 0, "http.max_requests", "must be at least 1"),
+            (self.max_connections > 0, "http.max_connections", "must be at least 1"),
+            (!self.header_timeout.is_zero(), "http.header_timeout", "must be longer than 0"),
             (!self.body_timeout.is_zero(), "http.body_timeout", "must be longer than 0"),
             // librdkafka reads 0 as never.
             (self.delivery_timeout.as_millis() > 0, "http.delivery_timeout", "must be at least 1ms"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter};
+use opentelemetry::metrics::{Counter, Gauge, Meter};
 
 use super::answer::RecordOutcome;
 use super::error::RETRIABLE;
@@ -15,6 +15,7 @@ use crate::source::Source;
 #[derive(Debug, Clone)]
 pub struct HttpMetrics {
     requests: Counter<u64>,
+    connections: Gauge<u64>,
     records: Metrics,
     /// What topics of components begin with, up to the component.
     namespace: String,
@@ -28,14 +29,23 @@ impl HttpMetrics {
             .u64_counter("efd_ingest_http_requests")
             .with_description("Requests answered by the HTTP source")
             .build();
+        let connections = meter
+            .u64_gauge("efd_ingest_http_connections")
+            .with_description("Connections to the HTTP source")
+            .build();
         let namespace = format!("lsst.{}.", config.topic_subname.get());
-        Self { requests, records, namespace, components: config.components.clone() }
+        Self { requests, connections, records, namespace, components: config.components.clone() }
     }
 
     /// A request was answered.
     pub fn request(&self, route: &'static str, status: u16) {
         let labels = [KeyValue::new("route", route), KeyValue::new("status", i64::from(status))];
         self.requests.add(1, &labels);
+    }
+
+    /// So many connections are open.
+    pub fn connections(&self, count: usize) {
+        self.connections.record(count as u64, &[]);
     }
 
     /// The outcomes of a request's records are known.

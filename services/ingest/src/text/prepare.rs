@@ -6,7 +6,6 @@ use efd_service::Context;
 use futures::FutureExt as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::Surroundings;
 use super::config::Form;
 use super::current::CurrentForm;
 use super::interface::{self, LegacyTopic};
@@ -15,6 +14,7 @@ use super::translate::Translator;
 use crate::config::Config;
 use crate::initialise::InitialiseError;
 use crate::interfaces;
+use crate::source::Surroundings;
 use crate::startup::{Wait, patiently};
 
 /// The translator of the form that the settings say. For the form of 2019, makes its topics and registers its schemas,
