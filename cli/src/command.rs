@@ -6,12 +6,16 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use efd_service::Env;
 
+use crate::completeness::CompletenessArgs;
 use crate::config::Config;
+use crate::dead_letters::DeadLettersArgs;
 use crate::demo::DemoArgs;
 use crate::get::GetArgs;
 use crate::interfaces::InterfacesArgs;
 use crate::registry::RegistryArgs;
-use crate::{check, demo, get, init, interfaces, registry, topics};
+use crate::repair::RepairArgs;
+use crate::sink::SinkArgs;
+use crate::{check, completeness, dead_letters, demo, get, init, interfaces, registry, repair, sink, topics};
 
 /// Exit code for a wrong command line, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -46,6 +50,14 @@ enum Command {
     Get(GetArgs),
     /// Look into the schema registry, compare versions, delete them, carry them to another registry.
     Registry(RegistryArgs),
+    /// Look at the sink workers: which topics they own, how they fare.
+    Sink(SinkArgs),
+    /// Say what is missing in InfluxDB, duplicated, late or merged, and why; exit code 1 if anything is missing.
+    Completeness(CompletenessArgs),
+    /// Read records again from Kafka, and write those that InfluxDB does not have.
+    Repair(RepairArgs),
+    /// Look at records that could not be stored, and produce them again.
+    DeadLetters(DeadLettersArgs),
     /// Run a whole EFD on this machine: real Kafka and InfluxDB, all services, simulated SAL traffic.
     Demo(DemoArgs),
 }
@@ -123,6 +135,10 @@ async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
         Command::Topics(args) => topics::run(&config, args.topic.as_deref()).await,
         Command::Get(args) => get::run(&config, &args).await,
         Command::Registry(args) => registry::run(&config, &args).await,
+        Command::Sink(args) => sink::run(&config, &args).await,
+        Command::Completeness(args) => completeness::run(&config, &args).await,
+        Command::Repair(args) => repair::run(&config, &args).await,
+        Command::DeadLetters(args) => dead_letters::run(&config, &args).await,
         Command::Demo(args) => demo::run(&config, &args).await,
     }
 }

@@ -17,6 +17,8 @@ use crate::output;
 use crate::time::{self, UnixNanos};
 use format::Writer;
 
+pub use format::csv_cell;
+
 /// Arguments of `efd get`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("range").args(["start", "last"]).required(true))]
@@ -102,7 +104,8 @@ pub async fn run(config: &Config, args: &GetArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn timestamp(nanos: UnixNanos) -> prost_types::Timestamp {
+/// Unix nanoseconds as gRPC has them.
+pub fn timestamp(nanos: UnixNanos) -> prost_types::Timestamp {
     let nanos_of_second = i32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or_default();
     prost_types::Timestamp { seconds: nanos.div_euclid(1_000_000_000), nanos: nanos_of_second }
 }

@@ -1,12 +1,15 @@
-//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get`, `registry` and `demo`.
+//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get`, `registry`, `sink`, `completeness`, `repair`,
+//! `dead-letters` and `demo`.
 //!
-//! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gateway's gRPC and the
-//! admin ports. Only `efd demo` runs the services themselves, in its own process. An error is one line on standard error and
+//! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gRPC of gateway and sinks and
+//! the admin ports. Only `efd demo` runs the services themselves, in its own process. An error is one line on standard error and
 //! a non-zero exit code: 1 for trouble found, 2 for a wrong command line, 78 for wrong settings.
 
 mod check;
 mod command;
+mod completeness;
 mod config;
+mod dead_letters;
 mod demo;
 mod gateway;
 mod get;
@@ -16,7 +19,9 @@ mod interfaces;
 mod metrics;
 mod output;
 mod registry;
+mod repair;
 pub mod servers;
+mod sink;
 mod sinks;
 mod time;
 mod topics;

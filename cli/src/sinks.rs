@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct SinkConfig {
     /// Address of its admin port.
     pub admin: String,
+    /// Address of its gRPC port. Default port 9183 of the host of `admin`.
+    pub grpc: Option<String>,
     /// SAL components whose topics it owns, as in its own settings. Default none: then `efd init` cannot tell.
     pub components: Vec<String>,
     /// Kafka topics that it owns besides, as in its own settings.
@@ -22,6 +24,13 @@ impl SinkConfig {
     /// It says what it owns.
     pub fn is_known(&self) -> bool {
         !self.components.is_empty() || !self.topics.is_empty()
+    }
+
+    /// Address of its gRPC port.
+    pub fn grpc(&self) -> String {
+        let (scheme, rest) = self.admin.split_once("://").unwrap_or(("http", &self.admin));
+        let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+        self.grpc.clone().unwrap_or_else(|| format!("{scheme}://{host}:9183"))
     }
 
     /// It owns a topic of that component.
@@ -46,13 +55,14 @@ impl<'de> Deserialize<'de> for SinkConfig {
 #[serde(default, deny_unknown_fields)]
 struct Settings {
     admin: String,
+    grpc: Option<String>,
     components: Vec<String>,
     topics: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { admin: default_admin(), components: Vec::new(), topics: Vec::new() }
+        Self { admin: default_admin(), grpc: None, components: Vec::new(), topics: Vec::new() }
     }
 }
 
@@ -67,7 +77,7 @@ impl<'de> Visitor<'de> for AddressOrSettings {
     type Value = SinkConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the address of a sink's admin port, or its admin, components and topics")
+        f.write_str("the address of a sink's admin port, or its admin, grpc, components and topics")
     }
 
     fn visit_str<E>(self, address: &str) -> Result<SinkConfig, E> {
@@ -75,8 +85,9 @@ impl<'de> Visitor<'de> for AddressOrSettings {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SinkConfig, A::Error> {
-        let Settings { admin, components, topics } = Settings::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(SinkConfig { admin, components, topics })
+        let Settings { admin, grpc, components, topics } =
+            Settings::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(SinkConfig { admin, grpc, components, topics })
     }
 }
 
@@ -95,6 +106,7 @@ mod tests {
         let sinks = sinks("sinks: {main: \"http://sink:9603\"}").unwrap();
         assert_eq!(sinks["main"].admin, "http://sink:9603");
         assert!(!sinks["main"].is_known());
+        assert_eq!(sinks["main"].grpc(), "http://sink:9183");
     }
 
     #[test]

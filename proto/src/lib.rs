@@ -36,3 +36,15 @@ pub mod registry {
         pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("efd.registry.v1");
     }
 }
+
+/// What a sink worker owns, how it fares, what is missing, and repairs; served by the sink.
+pub mod sink {
+    /// First version.
+    #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated from sink.proto")]
+    pub mod v1 {
+        tonic::include_proto!("efd.sink.v1");
+
+        /// The contract as an encoded `FileDescriptorSet`, comments included, for gRPC reflection.
+        pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("efd.sink.v1");
+    }
+}

@@ -84,6 +84,7 @@ pub struct Stack {
     registry_port: u16,
     registry_grpc_port: u16,
     sink_admin: u16,
+    sink_grpc: u16,
     gateway_port: u16,
     folder: TempDir,
 }
@@ -114,6 +115,7 @@ impl Stack {
             registry_port: free_port()?,
             registry_grpc_port: free_port()?,
             sink_admin: free_port()?,
+            sink_grpc: free_port()?,
             gateway_port: free_port()?,
             folder,
         })
@@ -166,7 +168,8 @@ impl Stack {
     /// # Errors
     /// When its binary is missing.
     pub fn launch_sink(&mut self) -> anyhow::Result<&mut Service> {
-        let settings = self.sink_settings();
+        let mut settings = self.sink_settings();
+        merge(&mut settings, &json!({"grpc": local(self.sink_grpc)}));
         Ok(self.sink.insert(self.start("sink", &settings, self.sink_admin)?))
     }
 

@@ -86,7 +86,7 @@ fn worker_state(worker: &str, metrics: &Metrics) -> Vec<Finding> {
     }
     let dead = metrics.sum("efd_sink_records_dead_total", &[]);
     if dead > 0.0 {
-        let remedy = "look at the records and their reasons in the topics that end in .dlq";
+        let remedy = "see `efd dead-letters list` for the reasons, and redrive them once these are mended";
         findings.push(Finding::bad(
             "sink",
             format!("{worker} dead letters"),

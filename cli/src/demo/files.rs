@@ -36,6 +36,7 @@ struct Ports {
     gateway: u16,
     registry_admin: u16,
     sink_admin: u16,
+    sink_grpc: u16,
     gateway_admin: u16,
     ingest_admin: u16,
 }
@@ -115,6 +116,7 @@ impl Files {
         merge(&mut destination, details);
         json!({
             "service": service(self.ports.sink_admin),
+            "grpc": format!("127.0.0.1:{}", self.ports.sink_grpc),
             "worker": WORKER,
             "components": self.components,
             "kafka": self.kafka_settings(),
@@ -161,7 +163,11 @@ impl Files {
                 "username": influxdb.username,
             },
             "gateway": self.gateway(),
-            "sinks": {WORKER: {"admin": self.sink_admin(), "components": self.components}},
+            "sinks": {WORKER: {
+                "admin": self.sink_admin(),
+                "grpc": local(self.ports.sink_grpc),
+                "components": self.components,
+            }},
             "interfaces": config.interfaces,
             "topic_subname": "sal",
         })
@@ -179,6 +185,7 @@ impl Ports {
             gateway: free_port()?,
             registry_admin: free_port()?,
             sink_admin: free_port()?,
+            sink_grpc: free_port()?,
             gateway_admin: free_port()?,
             ingest_admin: free_port()?,
         })

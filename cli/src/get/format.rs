@@ -114,7 +114,8 @@ fn csv_value(value: &Value) -> String {
     }
 }
 
-fn csv_cell(text: &str) -> String {
+/// A cell of CSV, quoted where it has to be.
+pub fn csv_cell(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -21,6 +21,13 @@ pub struct TopicPartition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(u64);
 
+impl BatchId {
+    /// Its place in that order, from 0 and without gaps.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 struct OpenBatch {
     next: Vec<(TopicPartition, i64)>,
@@ -56,6 +63,12 @@ impl OffsetLedger {
             }
         }
         ready.into_iter().collect()
+    }
+
+    /// The offsets of an open batch that may be committed one day: those of partitions that were not revoked since.
+    pub fn next_offsets(&self, batch: BatchId) -> Vec<(TopicPartition, i64)> {
+        let place = batch.0.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| self.batches.get(place)).map(|open| open.next.clone()).unwrap_or_default()
     }
 
     /// Forgets the offsets of partitions that this consumer no longer owns.
@@ -110,6 +123,7 @@ mod tests {
         let mut ledger = OffsetLedger::default();
         let batch = ledger.open(vec![at("a", 0, 10), at("b", 0, 7)]);
         ledger.revoke(&[TopicPartition { topic: "a".into(), partition: 0 }]);
+        assert_eq!(ledger.next_offsets(batch), vec![at("b", 0, 7)]);
         assert_eq!(ledger.close(batch), vec![at("b", 0, 7)]);
     }
 

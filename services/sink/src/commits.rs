@@ -2,13 +2,15 @@
 //! them was accepted or dead-lettered.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use efd_kafka::{BatchId, OffsetLedger, TopicPartition};
 use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
+
+use crate::settled::Tracker;
 
 /// Takes offsets that may be committed to the group's coordinator.
 pub trait Committer: Send + Sync {
@@ -29,14 +31,18 @@ impl<C: ConsumerContext + 'static> Committer for rdkafka::consumer::BaseConsumer
 #[derive(Debug, Default)]
 pub struct Commits {
     state: Mutex<CommitState>,
-    /// Told whenever a batch is done.
+    /// Told whenever a batch is done, or accounted for.
     is_closed: Condvar,
+    tracker: OnceLock<Arc<dyn Tracker>>,
 }
 
 #[derive(Debug, Default)]
 struct CommitState {
     ledger: OffsetLedger,
+    /// Done, and perhaps not accounted for yet.
     ready: BTreeMap<TopicPartition, i64>,
+    /// Accounted for: may be committed.
+    kept: BTreeMap<TopicPartition, i64>,
     owned: HashSet<TopicPartition>,
     /// Nobody writes any more: there is nothing to wait for.
     has_ended: bool,
@@ -52,6 +58,22 @@ impl Commits {
         !self.state().ready.is_empty()
     }
 
+    #[cfg(test)]
+    pub fn has_kept(&self) -> bool {
+        !self.state().kept.is_empty()
+    }
+
+    /// Nothing is committed before `tracker` keeps it; it also hears which partitions come and go. To be called before the first do.
+    pub fn tracked_by(&self, tracker: Arc<dyn Tracker>) {
+        // Set once; whoever comes second would be the same.
+        let _ = self.tracker.set(tracker);
+    }
+
+    /// Who keeps account, if anybody does.
+    pub fn tracker(&self) -> Option<&dyn Tracker> {
+        self.tracker.get().map(|tracker| &**tracker)
+    }
+
     /// Registers a batch before it goes to the writer, in the order of reading.
     pub fn open(&self, next_offsets: Vec<(TopicPartition, i64)>) -> BatchId {
         self.state().ledger.open(next_offsets)
@@ -59,18 +81,25 @@ impl Commits {
 
     /// The consumer owns these partitions now; gives how many it owns altogether.
     pub fn assigned(&self, partitions: &[TopicPartition]) -> usize {
+        if let Some(tracker) = self.tracker() {
+            tracker.assigned(partitions);
+        }
         let mut state = self.state();
         state.owned.extend(partitions.iter().cloned());
         state.owned.len()
     }
 
-    /// Waits until what was read of these partitions is done, for `timeout` at most. False when something is left.
+    /// Waits until what was read of these partitions is done and accounted for, for `timeout` at most. False when something is left.
     pub fn drained(&self, partitions: &[TopicPartition], timeout: Duration) -> bool {
         let state = self.state();
-        let is_busy = |state: &mut CommitState| !state.has_ended && state.ledger.holds(partitions);
+        let is_left = |state: &CommitState| {
+            let is_uncounted = |partition| self.tracker().is_some() && state.ready.contains_key(partition);
+            state.ledger.holds(partitions) || partitions.iter().any(is_uncounted)
+        };
+        let is_busy = |state: &mut CommitState| !state.has_ended && is_left(state);
         let waited = self.is_closed.wait_timeout_while(state, timeout, is_busy);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !state.ledger.holds(partitions)
+        !is_left(&state)
     }
 
     /// The writer has ended; what it has not closed by now, it never will.
@@ -87,12 +116,17 @@ impl Commits {
         let mut offsets = TopicPartitionList::new();
         for partition in partitions {
             state.owned.remove(partition);
-            if let Some(next) = state.ready.remove(partition) {
+            // What is not accounted for is left to the next owner, which accounts for it.
+            let ready = state.ready.remove(partition).filter(|_| self.tracker().is_none());
+            if let Some(next) = ready.or(state.kept.remove(partition)) {
                 add_offset(&mut offsets, partition, next);
             }
         }
         let owned = state.owned.len();
         drop(state);
+        if let Some(tracker) = self.tracker() {
+            tracker.revoked(partitions);
+        }
         if offsets.count() > 0 {
             // Not waited for: when it fails, the next owner reads these records again.
             let _ = committer.commit_offsets(&offsets, CommitMode::Async);
@@ -108,19 +142,44 @@ impl Commits {
             if let Offset::Offset(next) = element.offset()
                 && state.owned.contains(&partition)
             {
-                state.ready.entry(partition).or_insert(next);
+                state.kept.entry(partition).or_insert(next);
             }
         }
     }
 
+    /// The partitions of an open batch that are still owned, each with the offset behind its last record.
+    pub fn open_offsets(&self, batch: BatchId) -> Vec<(TopicPartition, i64)> {
+        self.state().ledger.next_offsets(batch)
+    }
+
+    /// What is done by now.
+    pub fn ready(&self) -> BTreeMap<TopicPartition, i64> {
+        self.state().ready.clone()
+    }
+
+    /// What was `ready` is accounted for and may be committed, unless its partition went meanwhile.
+    pub fn keep(&self, ready: BTreeMap<TopicPartition, i64>) {
+        let mut state = self.state();
+        for (partition, next) in ready {
+            match state.ready.get(&partition).copied() {
+                None => continue,
+                Some(newest) if newest == next => drop(state.ready.remove(&partition)),
+                Some(_) => {}
+            }
+            state.kept.insert(partition, next);
+        }
+        drop(state);
+        self.is_closed.notify_all();
+    }
+
     /// Commits what may be committed. Returns whether the coordinator took it, or in `Async` mode, will be asked.
     pub fn commit(&self, committer: &dyn Committer, mode: CommitMode) -> KafkaResult<()> {
-        let ready = std::mem::take(&mut self.state().ready);
-        if ready.is_empty() {
+        let kept = std::mem::take(&mut self.state().kept);
+        if kept.is_empty() {
             return Ok(());
         }
-        let mut offsets = TopicPartitionList::with_capacity(ready.len());
-        for (partition, next) in &ready {
+        let mut offsets = TopicPartitionList::with_capacity(kept.len());
+        for (partition, next) in &kept {
             add_offset(&mut offsets, partition, *next);
         }
         committer.commit_offsets(&offsets, mode).inspect_err(|_| self.failed(&offsets))

@@ -33,6 +33,14 @@ fn a_revoked_partition_commits_what_is_written_and_nothing_later() {
     commits.revoked(std::slice::from_ref(&a), &coordinator);
     assert_eq!(*coordinator.committed.lock().unwrap(), BTreeMap::from([("a".into(), 5)]));
     commits.close(second);
+    let ready = commits.ready();
+    commits.commit(&coordinator, CommitMode::Sync).unwrap();
+    assert_eq!(
+        coordinator.committed.lock().unwrap().len(),
+        1,
+        "nothing is committed before it is accounted for"
+    );
+    commits.keep(ready);
     commits.commit(&coordinator, CommitMode::Sync).unwrap();
     assert_eq!(*coordinator.committed.lock().unwrap(), BTreeMap::from([("a".into(), 5), ("b".into(), 9)]));
     // A late failure does not bring the partition back.

@@ -1,6 +1,7 @@
 //! Settings of the sink.
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Limits;
 use crate::bounds::{BatchConfig, DeadLetterConfig, ReadAheadConfig, RetryConfig};
+use crate::completeness::CompletenessConfig;
 use crate::destination::DestinationConfig;
 use crate::mapping::MappingConfig;
+use crate::repair::RepairConfig;
 use crate::selection;
 
 /// Settings of the service, one YAML file.
@@ -84,6 +87,12 @@ pub struct Config {
     pub read_ahead: ReadAheadConfig,
     /// How dead-letter topics are made.
     pub dead_letters: DeadLetterConfig,
+    /// What is kept about completeness.
+    pub completeness: CompletenessConfig,
+    /// How InfluxDB is repaired from Kafka.
+    pub repair: RepairConfig,
+    /// Address of the gRPC server. Default all interfaces, port 9183.
+    pub grpc: SocketAddr,
 }
 
 /// How the members of a group agree who reads what.
@@ -158,6 +167,9 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(5),
             read_ahead: ReadAheadConfig::default(),
             dead_letters: DeadLetterConfig::default(),
+            completeness: CompletenessConfig::default(),
+            repair: RepairConfig::default(),
+            grpc: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9183),
         }
     }
 }
@@ -239,6 +251,8 @@ impl Settings for Config {
         self.topic_subname.check()?;
         self.registry.check()?;
         selection::check(self)?;
+        self.completeness.check()?;
+        self.repair.check()?;
         self.mapping.check("mapping")?;
         self.check_destinations()
     }

@@ -359,7 +359,7 @@ impl Consumer {
 }
 
 /// What names the schema, and the Avro body.
-fn schema_of<'a>(record: &Record<'_>, payload: &'a [u8]) -> Result<(SchemaRef, &'a [u8]), WireError> {
+pub fn schema_of<'a>(record: &Record<'_>, payload: &'a [u8]) -> Result<(SchemaRef, &'a [u8]), WireError> {
     match record.headers.iter().find(|(name, _)| *name == wire::VALUE_SCHEMA_HEADER) {
         Some((_, value)) => Ok((wire::header(value.unwrap_or_default())?, payload)),
         None => wire::split(payload).map(|(id, body)| (id.into(), body)),

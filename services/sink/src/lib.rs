@@ -21,12 +21,14 @@ mod batch;
 mod bounds;
 mod commits;
 mod compiler;
+mod completeness;
 mod config;
 mod consumer;
 mod dead_letter;
 mod destination;
 mod error;
 mod field_types;
+mod grpc;
 mod gzip;
 mod influxdb;
 mod lag;
@@ -43,6 +45,7 @@ mod point;
 mod private;
 mod rebalance;
 mod record;
+mod repair;
 mod schemas;
 mod selection;
 mod settled;
@@ -56,11 +59,13 @@ use std::sync::Arc;
 
 use efd_kafka::{Admin, AdminError};
 use efd_schema::RegistryClient;
-use efd_service::{Backoff, Context, Latch};
+use efd_service::{Backoff, Context, Latch, Stop};
 use futures::future::try_join_all;
+use tokio_util::sync::CancellationToken;
 
 pub use batch::{Batch, Limits, Source};
 pub use bounds::{BatchConfig, DeadLetterConfig, ReadAheadConfig, RetryConfig};
+pub use completeness::CompletenessConfig;
 pub use config::{Config, GroupProtocol};
 pub use destination::{Compression, DestinationConfig};
 pub use error::{Cause, Reason, SinkError};
@@ -69,10 +74,13 @@ pub use plan::{Plan, PlanError};
 pub use point::{Point, PointError, append};
 pub use private::Private;
 pub use record::Record;
+pub use repair::RepairConfig;
 
+use crate::completeness::Keeper;
 use crate::error::SinkError as Error;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
+use crate::settled::Tracker;
 
 /// Runs the sink until a stop is requested: one pipeline for each destination, over one cache of plans.
 ///
@@ -85,16 +93,37 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let influxdb = Arc::new(FirstOf::new(ctx.ready.latch("influxdb")));
     let metrics = Arc::new(Metrics::new(&ctx.meter));
     let registry = RegistryClient::new(&config.registry).map_err(Error::from)?;
-    let mut pipelines = Vec::new();
+    let (mut pipelines, mut keepers, mut schemas) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..config.destinations.len() {
         let pipeline = Pipeline::new(&config, index, registry.clone(), metrics.clone(), ctx.stop.clone())?;
-        pipelines.push(pipeline.run(ctx.stop.clone(), influxdb.clone(), None));
+        schemas.push(pipeline.schemas());
+        let mut tracker: Option<Arc<dyn Tracker>> = None;
+        if config.completeness.enabled {
+            let keeper = Arc::new(Keeper::new(&config, index)?);
+            keepers.push(keeper.clone());
+            tracker = Some(keeper);
+        }
+        pipelines.push(pipeline.run(ctx.stop.clone(), influxdb.clone(), tracker));
     }
+    let cut = CancellationToken::new();
+    let service = grpc::Service::new(&config, metrics, schemas, keepers.clone(), cut.clone())?;
+    let serving = grpc::serve(service, config.grpc, ctx.stop.clone(), cut);
+    // The account is still read while the last batches are written.
+    let written = Stop::new();
+    let keeping = try_join_all(keepers.iter().map(|keeper| keeper.run(written.clone())));
+    let writing = async {
+        let outcome = try_join_all(pipelines).await;
+        written.request();
+        // When one pipeline breaks down, the threads of the others have to end too.
+        ctx.stop.request();
+        outcome
+    };
     let kafka_answers = release_when_kafka_answers(&config, &ctx, kafka);
-    let outcome = tokio::try_join!(try_join_all(pipelines), kafka_answers);
-    // When one pipeline breaks down, the threads of the others have to end too.
+    let keeping = async { keeping.await.map_err(anyhow::Error::from) };
+    let outcome = tokio::try_join!(writing, keeping, serving, kafka_answers);
     ctx.stop.request();
-    outcome.map(|_| ())
+    written.request();
+    outcome.map(drop)
 }
 
 /// A latch that several may release; the first does.

@@ -179,6 +179,7 @@ impl LineWriter {
     /// Told once, when it goes down.
     fn is_down(&self, reason: &str) {
         self.metrics.destination_up(&self.destination, false);
+        self.metrics.health(&self.destination).trouble(reason);
         if self.is_up.swap(false, Ordering::AcqRel) {
             tracing::warn!(
                 destination = self.destination,

@@ -1,7 +1,7 @@
 //! Every metric of the sink: name, meaning, labels. Made once; a series whose labels are known beforehand exists from the start.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
@@ -9,6 +9,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 use crate::batch::{Batch, count};
 use crate::error::Reason;
+use crate::grpc::health::{Health, Healths};
 
 /// Components with a label of their own; SAL has about a hundred. Further ones are counted as `other`.
 const MAX_COMPONENTS: usize = 1000;
@@ -98,6 +99,7 @@ pub struct Metrics {
     components: RwLock<Components>,
     /// Measurements and fields with a label of their own.
     conflicting: Mutex<HashSet<(String, String)>>,
+    healths: Healths,
 }
 
 impl Metrics {
@@ -151,6 +153,7 @@ impl Metrics {
             plans: gauge("efd_sink_plans", "Schema ids in the cache, unknown ones included"),
             components: RwLock::new(Components { ids: HashMap::new(), labels: Vec::new() }),
             conflicting: Mutex::default(),
+            healths: Healths::default(),
         };
         for reason in Reason::ALL {
             metrics.dead.add(0, &[KeyValue::new("reason", reason.label())]);
@@ -223,6 +226,13 @@ impl Metrics {
             }
         }
         self.values.add(values, &destination_label(destination));
+        let newest = newest.into_iter().max().unwrap_or(i64::MIN);
+        self.health(destination).written(counts.iter().sum(), newest);
+    }
+
+    /// How a destination fares, as people are told it.
+    pub fn health(&self, destination: &str) -> Arc<Health> {
+        self.healths.of(destination)
     }
 
     /// Records that a pipeline has not read yet, by component.
@@ -248,6 +258,7 @@ impl Metrics {
     /// Lines and records of a batch came (positive) or went (negative).
     pub fn in_flight_bytes(&self, destination: &str, change: i64) {
         self.in_flight.add(change, &destination_label(destination));
+        self.health(destination).in_flight_bytes(change);
     }
 
     /// Records were written to dead-letter topics.
@@ -296,6 +307,7 @@ impl Metrics {
     /// Whether a destination takes what is written.
     pub fn destination_up(&self, destination: &str, is_up: bool) {
         self.up.record(u64::from(is_up), &destination_label(destination));
+        self.health(destination).connected(is_up);
     }
 
     /// Partitions that a pipeline does not read now.

@@ -92,6 +92,11 @@ impl Pipeline {
         })
     }
 
+    /// The plans of its destination.
+    pub(crate) fn schemas(&self) -> Schemas {
+        self.schemas.clone()
+    }
+
     /// Runs until a stop is requested; then the last batch is written, within the grace period, and committed. `tracker` hears of
     /// every record before that.
     pub(crate) async fn run(
@@ -101,6 +106,7 @@ impl Pipeline {
         tracker: Option<Arc<dyn Tracker>>,
     ) -> anyhow::Result<()> {
         let ended = |part| SinkError::Ended(part, self.destination.clone());
+        tracker.into_iter().for_each(|tracker| self.commits.tracked_by(tracker));
         let (to_consumer, free) = std::sync::mpsc::channel();
         let (filled, to_writer) = mpsc::channel(self.batches);
         for _ in 1..self.batches {
@@ -126,8 +132,7 @@ impl Pipeline {
             (self.commits.clone(), self.consumer.clone()),
             self.metrics,
             to_consumer,
-        )
-        .tracked_by(tracker);
+        );
         let mut writing = tokio::spawn(writer.run(to_writer, self.pace, move || ready.release()));
 
         let handler = thread.joined().await.ok_or_else(|| ended("poll thread"))?;

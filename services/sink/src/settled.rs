@@ -1,7 +1,10 @@
 //! What became of each record of a batch, for whoever keeps account of it: told when the whole batch is stored or
 //! dead-lettered, and before its offsets may be committed.
 
-use efd_kafka::TopicPartition;
+use std::time::Duration;
+
+use efd_kafka::{BatchId, TopicPartition};
+use futures::future::BoxFuture;
 
 use crate::batch::Batch;
 use crate::error::Reason;
@@ -34,12 +37,30 @@ pub struct Settled<'a> {
     pub time_us: Option<i64>,
 }
 
-/// Keeps account of records. Called on the writer's task, batch after batch in the order in which they are done, so it must not
-/// block; what it does counts for each record.
-pub trait Tracker: Send + Sync {
-    /// All records of `batch` are stored or dead-lettered; the next call commits their offsets. `refusals` are those of its lines that
-    /// the destination refused, in order: pass them to [`Batch::settled`].
-    fn settled(&self, batch: &Batch, refusals: &[Refusal]);
+/// Keeps account of records.
+pub trait Tracker: Send + Sync + std::fmt::Debug {
+    /// All records of `batch` are stored or dead-lettered. Batches are done in any order; `id` says in which order they were read.
+    /// `refusals` are those of its lines that the destination refused, in order: pass them to [`Batch::settled`]. `owned` are the
+    /// partitions in it that still belong to the consumer. No offset of the batch is committed before this ends.
+    fn settled<'a>(
+        &'a self,
+        id: BatchId,
+        batch: &'a Batch,
+        refusals: &'a [Refusal],
+        owned: Vec<(TopicPartition, i64)>,
+    ) -> BoxFuture<'a, ()>;
+
+    /// Makes safe what was settled so far; then its offsets are committed.
+    fn keep(&self) -> BoxFuture<'_, ()>;
+
+    /// These partitions belong to the consumer now. Called on the poll thread, so it must not wait.
+    fn assigned(&self, partitions: &[TopicPartition]);
+
+    /// These partitions belong to another consumer now. Called on the poll thread, so it must not wait.
+    fn revoked(&self, partitions: &[TopicPartition]);
+
+    /// Shortest wait between two calls of [`Tracker::keep`].
+    fn interval(&self) -> Duration;
 }
 
 impl Batch {

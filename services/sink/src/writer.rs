@@ -18,7 +18,6 @@ use crate::dead_letter::{DeadLetters, Letter};
 use crate::error::Reason;
 use crate::line_writer::{LineWriter, Refusal};
 use crate::metrics::Metrics;
-use crate::settled::Tracker;
 use crate::trace;
 
 /// A batch on its way from the consumer.
@@ -37,7 +36,6 @@ pub struct Writer {
     commits: Arc<Commits>,
     committer: Arc<dyn Committer>,
     metrics: Arc<Metrics>,
-    tracker: Option<Arc<dyn Tracker>>,
     free: std_mpsc::Sender<Batch>,
 }
 
@@ -60,12 +58,7 @@ impl Writer {
         free: std_mpsc::Sender<Batch>,
     ) -> Self {
         let (commits, committer) = commits;
-        Self { lines, dead_letters, commits, committer, metrics, tracker: None, free }
-    }
-
-    /// Tells `tracker` what became of each record, before its offset is committed.
-    pub fn tracked_by(self, tracker: Option<Arc<dyn Tracker>>) -> Self {
-        Self { tracker, ..self }
+        Self { lines, dead_letters, commits, committer, metrics, free }
     }
 
     /// Writes what comes until the channel is closed and everything is written. `on_ready` is called once, when the destination
@@ -83,9 +76,12 @@ impl Writer {
             },
         };
         on_ready();
-        let mut commit_tick = tokio::time::interval(pace.commit_interval);
+        let interval = self.commits.tracker().map_or(Duration::ZERO, |tracker| tracker.interval());
+        let mut commit_tick = tokio::time::interval(pace.commit_interval.max(interval));
         commit_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut writes: FuturesUnordered<_> = first.into_iter().map(|filled| self.write(filled)).collect();
+        // At most one commit at a time, while writes go on.
+        let mut commits: FuturesUnordered<_> = FuturesUnordered::new();
         let mut is_open = true;
         while is_open || !writes.is_empty() {
             tokio::select! {
@@ -94,14 +90,24 @@ impl Writer {
                     None => is_open = false,
                 },
                 Some(()) = writes.next(), if !writes.is_empty() => {}
-                _ = commit_tick.tick() => self.commit(),
+                Some(()) = commits.next(), if !commits.is_empty() => {}
+                _ = commit_tick.tick(), if commits.is_empty() => commits.push(self.commit()),
             }
         }
         drop(writes);
-        self.commit();
+        while commits.next().await.is_some() {}
+        self.commit().await;
     }
 
-    fn commit(&self) {
+    /// Sees to it that what is done is accounted for, then commits it.
+    async fn commit(&self) {
+        let ready = self.commits.ready();
+        if let Some(tracker) = self.commits.tracker()
+            && !ready.is_empty()
+        {
+            tracker.keep().await;
+        }
+        self.commits.keep(ready);
         if let Err(error) = self.commits.commit(&*self.committer, CommitMode::Async) {
             // Nothing is lost, and the next commit comes soon.
             tracing::debug!(%error, "commit failed");
@@ -126,8 +132,8 @@ impl Writer {
         let refused: Vec<usize> = refusals.iter().map(|refusal| refusal.entry).collect();
         self.metrics.batch_written(destination, &batch, &refused);
         self.bury(&batch, &refusals).await;
-        if let Some(tracker) = &self.tracker {
-            tracker.settled(&batch, &refusals);
+        if let Some(tracker) = self.commits.tracker() {
+            tracker.settled(id, &batch, &refusals, self.commits.open_offsets(id)).await;
         }
         self.commits.close(id);
         self.metrics.in_flight_bytes(destination, -bytes);

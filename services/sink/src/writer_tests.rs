@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use efd_kafka::KafkaConfig;
+use efd_kafka::{KafkaConfig, TopicPartition};
+use futures::future::BoxFuture;
 use rdkafka::Message as _;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::destination::DestinationConfig;
 use crate::error::Cause;
 use crate::influxdb::InfluxDb;
-use crate::settled::Fate;
+use crate::settled::{Fate, Tracker};
 use crate::testing::{FakeServer, batch, metrics, partition, until};
 
 const PACE: Pace = Pace { max_in_flight: 2, commit_interval: Duration::from_millis(5) };
@@ -73,7 +74,8 @@ impl Bench {
         let (to_free, free) = std_mpsc::channel();
         let dead_letters = DeadLetters::new(&config, "test", "influxdb");
         let committed: (Arc<Commits>, Arc<dyn Committer>) = (commits.clone(), coordinator.clone());
-        let writer = Writer::new(lines, dead_letters, committed, metrics(), to_free).tracked_by(tracker);
+        tracker.into_iter().for_each(|tracker| commits.tracked_by(tracker));
+        let writer = Writer::new(lines, dead_letters, committed, metrics(), to_free);
         let (filled, to_writer) = mpsc::channel(8);
         let writing = tokio::spawn(writer.run(to_writer, PACE, || {}));
         Self { coordinator, commits, filled: Some(filled), free, writing }
@@ -133,17 +135,39 @@ async fn a_written_batch_is_committed_and_comes_back_empty() {
 }
 
 /// Notes what it hears, and what was open for commit by then.
+#[derive(Debug)]
 struct Notes {
     commits: Mutex<Option<Arc<Commits>>>,
     heard: Mutex<Vec<(i64, Fate)>>,
 }
 
 impl Tracker for Notes {
-    fn settled(&self, batch: &Batch, refusals: &[Refusal]) {
+    fn settled<'a>(
+        &'a self,
+        _: BatchId,
+        batch: &'a Batch,
+        refusals: &'a [Refusal],
+        _: Vec<(TopicPartition, i64)>,
+    ) -> BoxFuture<'a, ()> {
         let commits = self.commits.lock().unwrap().clone().unwrap();
         assert!(!commits.has_ready(), "offsets were open for commit too early");
         let settled = batch.settled(refusals).map(|settled| (settled.offset, settled.fate));
         self.heard.lock().unwrap().extend(settled);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn keep(&self) -> BoxFuture<'_, ()> {
+        let commits = self.commits.lock().unwrap().clone().unwrap();
+        assert!(!commits.has_kept(), "offsets were open for commit before the account was kept");
+        Box::pin(std::future::ready(()))
+    }
+
+    fn assigned(&self, _: &[TopicPartition]) {}
+
+    fn revoked(&self, _: &[TopicPartition]) {}
+
+    fn interval(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -138,6 +138,31 @@ impl Stack {
         Ok(serde_json::from_slice(answer.body())?)
     }
 
+    /// Deletes all points of a measurement, past the sink.
+    ///
+    /// # Errors
+    /// When InfluxDB refuses.
+    pub async fn drop_measurement(&self, name: &str) -> anyhow::Result<()> {
+        let config = self.influxdb.config();
+        if config.version == 1 {
+            let statement = format!("DROP MEASUREMENT \"{name}\"");
+            return InfluxDbClient::new(&config)?.query(&statement).await.map(drop);
+        }
+        let body = serde_json::json!({
+            "start": "1970-01-01T00:00:00Z",
+            "stop": "2200-01-01T00:00:00Z",
+            "predicate": format!("_measurement=\"{name}\""),
+        });
+        let url = format!("{}/api/v2/delete?org=efd&bucket=efd%2Fautogen", self.influxdb.url());
+        let request = http::Request::post(url)
+            .header("authorization", format!("Token {}", config.token.expose()))
+            .header("content-type", "application/json")
+            .body(Bytes::from(body.to_string()))?;
+        let answer = Client::new(None)?.send(request, DEADLINE).await?;
+        anyhow::ensure!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+        Ok(())
+    }
+
     /// A producer of the test's own.
     ///
     /// # Errors

@@ -19,7 +19,10 @@ impl Stack {
             "registry": {"url": self.registry_url()},
             "influxdb": {"url": self.influxdb.url(), "version": version},
             "gateway": self.gateway_url(),
-            "sinks": {WORKER: format!("http://{}", local(self.sink_admin))},
+            "sinks": {WORKER: {
+                "admin": format!("http://{}", local(self.sink_admin)),
+                "grpc": format!("http://{}", local(self.sink_grpc)),
+            }},
             "interfaces": interfaces(),
         });
         let path = self.folder().join("efd.yaml");
@@ -51,6 +54,8 @@ impl Stack {
         merge(&mut destination, &place);
         let mut settings = json!({
             "service": {"admin": local(self.sink_admin)},
+            // Any; only one replica can have the port that the command knows.
+            "grpc": local(0),
             "worker": WORKER,
             "components": self.options.components,
             "kafka": self.kafka_settings(),
