@@ -43,6 +43,8 @@ struct CommitState {
     ready: BTreeMap<TopicPartition, i64>,
     /// Accounted for: may be committed.
     kept: BTreeMap<TopicPartition, i64>,
+    /// What the coordinator was asked to take last.
+    asked: BTreeMap<TopicPartition, i64>,
     owned: HashSet<TopicPartition>,
     /// Nobody writes any more: there is nothing to wait for.
     has_ended: bool,
@@ -116,6 +118,7 @@ impl Commits {
         let mut offsets = TopicPartitionList::new();
         for partition in partitions {
             state.owned.remove(partition);
+            state.asked.remove(partition);
             // What is not accounted for is left to the next owner, which accounts for it.
             let ready = state.ready.remove(partition).filter(|_| self.tracker().is_none());
             if let Some(next) = ready.or(state.kept.remove(partition)) {
@@ -134,13 +137,15 @@ impl Commits {
         owned
     }
 
-    /// A commit failed; its offsets are tried again with the next one, unless newer ones came or the partition went.
+    /// A commit failed; its offsets are tried again with the next one, unless newer ones came or the partition went. A failure that is
+    /// heard of after a later commit went out must not bring its offsets back: the group would stand behind what is written.
     pub fn failed(&self, offsets: &TopicPartitionList) {
         let mut state = self.state();
         for element in offsets.elements() {
             let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
             if let Offset::Offset(next) = element.offset()
                 && state.owned.contains(&partition)
+                && state.asked.get(&partition).is_none_or(|asked| *asked <= next)
             {
                 state.kept.entry(partition).or_insert(next);
             }
@@ -174,7 +179,12 @@ impl Commits {
 
     /// Commits what may be committed. Returns whether the coordinator took it, or in `Async` mode, will be asked.
     pub fn commit(&self, committer: &dyn Committer, mode: CommitMode) -> KafkaResult<()> {
-        let kept = std::mem::take(&mut self.state().kept);
+        let kept = {
+            let mut state = self.state();
+            let kept = std::mem::take(&mut state.kept);
+            state.asked.extend(kept.iter().map(|(partition, next)| (partition.clone(), *next)));
+            kept
+        };
         if kept.is_empty() {
             return Ok(());
         }

@@ -51,6 +51,30 @@ fn a_revoked_partition_commits_what_is_written_and_nothing_later() {
 }
 
 #[test]
+fn a_failure_heard_late_does_not_set_the_group_back() {
+    let (coordinator, commits) = (Coordinator::default(), Commits::default());
+    let a = partition("a");
+    commits.assigned(std::slice::from_ref(&a));
+    for next in [5, 9] {
+        let batch = commits.open(vec![(a.clone(), next)]);
+        commits.close(batch);
+        commits.keep(commits.ready());
+        commits.commit(&coordinator, CommitMode::Async).unwrap();
+    }
+    let failed = |next| {
+        let mut offsets = TopicPartitionList::new();
+        add_offset(&mut offsets, &a, next);
+        commits.failed(&offsets);
+    };
+    // The coordinator refuses an offset that goes back.
+    failed(5);
+    assert!(!commits.has_kept());
+    failed(9);
+    assert!(commits.has_kept());
+    commits.commit(&coordinator, CommitMode::Async).unwrap();
+}
+
+#[test]
 fn a_revocation_waits_for_what_is_on_its_way() {
     let commits = Arc::new(Commits::default());
     let (a, b) = (partition("a"), partition("b"));

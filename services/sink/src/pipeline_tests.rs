@@ -12,6 +12,7 @@ use rdkafka::mocking::MockCluster;
 
 use super::*;
 use crate::bounds::{BatchConfig, RetryConfig};
+use crate::completeness::CompletenessConfig;
 use crate::destination::DestinationConfig;
 use crate::testing::{FakeServer, until};
 
@@ -74,6 +75,9 @@ impl World {
             retry: RetryConfig { min: Duration::from_millis(5), max: Duration::from_millis(20) },
             metadata_refresh: Duration::from_millis(200),
             commit_interval: Duration::from_millis(20),
+            // The mock broker creates no topics, so there is no place for an account.
+            completeness: CompletenessConfig { enabled: false, ..CompletenessConfig::default() },
+            grpc: "127.0.0.1:0".parse().unwrap(),
             ..Config::default()
         };
         config.check().unwrap();
