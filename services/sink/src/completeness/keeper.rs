@@ -134,7 +134,9 @@ impl Keeper {
         let mut backoff = Backoff::new(self.retry.0, self.retry.1);
         let mut is_told = false;
         while let Err(error) = self.create_topic().await {
-            if !std::mem::replace(&mut is_told, true) {
+            // A refusal is told by the consumer of the group, which gets the same.
+            let is_refusal = matches!(error, AdminError::Refused(_));
+            if !is_refusal && !std::mem::replace(&mut is_told, true) {
                 tracing::warn!(topic = self.topic, %error, "topic for completeness is not there yet, commits wait");
             }
             tokio::time::sleep(backoff.next()).await;
