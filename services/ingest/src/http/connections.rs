@@ -1,6 +1,5 @@
 //! Connections of the HTTP source: how many there are, and how long a client may let one wait.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -42,7 +41,9 @@ where
 {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let api = api.clone();
-        async move { Ok::<_, Infallible>(respond(&api, request.map(Body::new)).await) }
+        // A task of its own: a delivery goes on when its client hangs up, and must hold its place among `http.max_requests` and
+        // `http.max_in_flight_bytes` until then.
+        tokio::spawn(async move { respond(&api, request.map(Body::new)).await })
     });
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
