@@ -43,17 +43,9 @@ impl Delivery {
         Ok(Self { kafka: kafka.clone(), options, producer: Arc::new(Mutex::new(first)), metrics })
     }
 
-    /// Sends the records in their order and waits until each was acknowledged or failed. Goes on to the end even when
-    /// the caller does not wait any more.
-    pub async fn deliver(&self, topic: String, records: Vec<EncodedRecord>) -> Vec<RecordOutcome> {
-        let count = records.len();
-        let delivery = self.clone();
-        let sent = tokio::spawn(async move { delivery.send_all(&topic, &records).await });
-        let lost = || Err((record_code(&KafkaError::Canceled), "the delivery was given up".to_owned()));
-        sent.await.unwrap_or_else(|_| (0..count).map(|_| lost()).collect())
-    }
-
-    async fn send_all(&self, topic: &str, records: &[EncodedRecord]) -> Vec<RecordOutcome> {
+    /// Sends the records in their order and waits until each was acknowledged or failed. The task of the request goes on to the
+    /// end even when its client does not wait any more.
+    pub async fn deliver(&self, topic: &str, records: &[EncodedRecord]) -> Vec<RecordOutcome> {
         let since = Instant::now();
         let producer = self.producer().clone();
         let mut batch = producer.batch();

@@ -46,7 +46,7 @@ pub async fn produce(
     let encoders = Encoders { key: key.as_deref(), value: value.as_deref() };
     let mut records = body::encode(&body.records, wanted.format, encoders)?;
     place(&mut records, &wanted, partitions)?;
-    let outcomes = delivery.deliver(wanted.topic, records).await;
+    let outcomes = delivery.deliver(&wanted.topic, &records).await;
     let id = |encoder: Option<Arc<Encoder>>| encoder.map(|encoder| encoder.id());
     Ok(answer::produced(&outcomes, id(key), id(value)))
 }
