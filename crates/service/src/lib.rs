@@ -20,6 +20,7 @@ mod instance;
 mod metrics;
 mod readiness;
 mod secret;
+pub mod server;
 mod start;
 mod stop;
 mod telemetry;

@@ -7,16 +7,17 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use efd_kafka::{KafkaConfig, ProducerOptions, ReplicationFactor};
 use efd_schema::{RegistryConfig, TopicSubname};
+use efd_service::server::credentials;
+use efd_service::server::tls::TlsConfig;
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::{self, Credential};
+use crate::credentials::Credential;
 use crate::grpc::config::GrpcConfig;
 use crate::http::config::HttpConfig;
 use crate::initialise::InitialiseOptions;
 pub use crate::simulator::settings::SimulatorConfig;
 use crate::text::config::{Form, TextConfig};
-use crate::tls::TlsConfig;
 
 /// How long the queue may be.
 const QUEUE: RangeInclusive<usize> = 1..=1_000_000;

@@ -22,6 +22,7 @@ use anyhow::Context as _;
 use efd_proto::ingest::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use efd_service::Stop;
+use efd_service::server::tls_listener::TlsListener;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -41,7 +42,6 @@ use crate::grpc::session::Shared;
 use crate::grpc::writers::Writers;
 use crate::sample::Sample;
 use crate::source::Surroundings;
-use crate::tls_listener::TlsListener;
 
 /// Time that clients have, after their last result is known, to take it and close.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);

@@ -14,7 +14,6 @@ pub mod avro_json;
 pub mod body;
 pub mod cluster;
 pub mod config;
-pub mod connections;
 pub mod delivery;
 pub mod error;
 pub mod metrics;
@@ -34,15 +33,16 @@ use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use bytesize::ByteSize;
 use efd_schema::RegistryClient;
+use efd_service::server::connections::{self, Bounds, Respond, without_delay};
+use efd_service::server::tls_listener::TlsListener;
 use efd_service::{Context, Latch};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::credentials::{Access, Caller};
 use crate::source::Surroundings;
-use crate::tls_listener::TlsListener;
 use answer::Links;
 use cluster::Cluster;
 use config::HttpConfig;
@@ -100,11 +100,12 @@ pub async fn run(
         .with_context(|| format!("cannot listen on {address} (setting http.address)"))?;
     tracing::info!(address = %listener.local_addr()?, scheme, "HTTP source started");
     is_listening.release();
-    let stop = ctx.stop.clone();
+    let (stop, http) = (ctx.stop.clone(), &config.http);
+    let bounds = Bounds { max_connections: http.max_connections, header_timeout: http.header_timeout };
     let served = async {
         match tls {
-            Some(tls) => connections::serve(TlsListener::new(listener, tls), api, stop).await,
-            None => connections::serve(listener.tap_io(without_delay), api, stop).await,
+            Some(tls) => connections::serve(TlsListener::new(listener, tls), bounds, api, stop).await,
+            None => connections::serve(listener.tap_io(without_delay), bounds, api, stop).await,
         }
     };
     tokio::select! {
@@ -116,9 +117,16 @@ pub async fn run(
     Ok(())
 }
 
-/// Only a matter of speed; a connection that is gone already fails when it is read.
-fn without_delay(connection: &mut TcpStream) {
-    let _ = connection.set_nodelay(true);
+impl Respond for Api {
+    /// A delivery goes on when its client hangs up, and holds its place among `http.max_requests` and
+    /// `http.max_in_flight_bytes` until then.
+    async fn respond(&self, request: Request) -> Response {
+        respond(self, request).await
+    }
+
+    fn connections(&self, count: usize) {
+        self.metrics.connections(count);
+    }
 }
 
 async fn respond(api: &Api, request: Request) -> Response {

@@ -36,11 +36,10 @@ mod tally;
 #[cfg(test)]
 mod testing;
 pub mod text;
-pub mod tls;
-pub mod tls_listener;
 
 use std::time::Duration;
 
+use efd_service::server::tls::ServerCertificate;
 use efd_service::{Context, Stop};
 use tokio::sync::mpsc;
 
@@ -54,7 +53,6 @@ use metrics::Metrics;
 use producer::SampleProducer;
 use simulator::Simulator;
 use source::Surroundings;
-use tls::ServerCertificate;
 
 /// Runs the service until it is stopped or its source ends, and delivers everything that was taken until then.
 ///
@@ -85,7 +83,9 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
     let metrics = Metrics::new(&ctx.meter, &config.components);
     let certificate = ServerCertificate::load(&config.tls)?;
     if let Some(certificate) = &certificate {
-        tokio::spawn(certificate.clone().watch(metrics.clone(), ctx.stop.clone()));
+        let metrics = metrics.clone();
+        let changed = move |is_used| metrics.certificate_reloaded(is_used);
+        tokio::spawn(certificate.clone().watch(changed, ctx.stop.clone()));
     }
     let awaited = Awaited::new(&config, &ctx);
     let Some(topics) = startup::prepare(&components, &config, &ctx).await? else {

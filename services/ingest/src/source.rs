@@ -1,11 +1,11 @@
 //! The ways in which samples come in, and what they have in common.
 
+use efd_service::server::tls::ServerCertificate;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::sample::SampleTopic;
-use crate::tls::ServerCertificate;
 
 /// What a source needs of the rest of the service.
 #[derive(Debug, Clone)]

@@ -2,9 +2,9 @@
 
 use efd_proto::ingest::v1 as proto;
 use efd_sal::TimeError;
+use efd_service::server::credentials::Denied;
 use tonic::{Code, Status};
 
-use crate::credentials::Denied;
 use crate::error::IngestError;
 use crate::metrics::RefuseReason;
 use crate::misfit::Misfit;

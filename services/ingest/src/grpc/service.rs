@@ -5,6 +5,7 @@ use std::sync::Arc;
 use efd_proto::ingest::v1::ingest_service_server::IngestService;
 use efd_proto::ingest::v1::{DescribeTopicsRequest, DescribeTopicsResponse, PublishRequest, PublishResponse};
 use efd_service::Stop;
+use efd_service::server::credentials::Denied;
 use futures::stream::{self, BoxStream, StreamExt};
 use opentelemetry::Context;
 use opentelemetry::global::get_text_map_propagator;
@@ -14,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::metadata::{KeyRef, MetadataMap};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::credentials::{Access, Caller, Denied};
+use crate::credentials::{Access, Caller};
 use crate::grpc::catalogue::describe;
 use crate::grpc::config::GrpcConfig;
 use crate::grpc::refusal::{CallError, Refusal};

@@ -9,13 +9,14 @@ use efd_proto::ingest::v1 as proto;
 use efd_proto::ingest::v1::publish_result::Outcome as ProtoOutcome;
 use efd_proto::ingest::v1::{PublishRequest, PublishResponse, PublishResult};
 use efd_service::Stop;
+use efd_service::server::credentials::Denied;
 use opentelemetry::trace::SpanContext;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tonic::{Code, Status, Streaming};
 
 use crate::clock::Clock;
-use crate::credentials::{Caller, Denied};
+use crate::credentials::Caller;
 use crate::grpc::catalogue::Catalogue;
 use crate::grpc::convert::convert;
 use crate::grpc::refusal::{CallError, Refusal};

@@ -10,6 +10,7 @@ use efd_proto::ingest::v1::value::Kind;
 use efd_proto::ingest::v1::{DescribeTopicsRequest, Longs, PublishRequest, PublishResponse, Value};
 use efd_proto::ingest::v1::{PublishResult, Sample as ProtoSample};
 use efd_sal::FieldType;
+use efd_service::server::tls::ServerCertificate;
 use efd_service::{Instance, Secret};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -28,7 +29,6 @@ use crate::metrics::Metrics;
 use crate::producer::SampleProducer;
 use crate::sample::SampleTopic;
 use crate::testing;
-use crate::tls::ServerCertificate;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// A client that cannot send for so long is held up.

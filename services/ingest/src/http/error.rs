@@ -3,11 +3,11 @@
 //! Clients decide by `error_code`; people read the message. Source of the codes: REST Proxy API reference, v2 and v3.
 
 use efd_kafka::{ErrorKind, error_kind};
+use efd_service::server::credentials::Denied;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use thiserror::Error;
 
 use super::avro_json::Mismatch;
-use crate::credentials::Denied;
 
 /// Code of a record that may be sent again.
 pub const RETRIABLE: u32 = 50003;

@@ -27,6 +27,8 @@ use crate::schemas::Schemas;
 
 /// Responses on their way to a client.
 const RESPONSES: usize = 4;
+/// A repair waits so long for the place of one that ends.
+const REPAIR_WAIT: Duration = Duration::from_secs(2);
 /// Kafka is asked so often again for what may be known in a moment.
 const LAG_TRIES: u32 = 5;
 
@@ -248,9 +250,12 @@ impl SinkService for Service {
 
     async fn repair(&self, request: Request<RepairRequest>) -> Result<Response<Self::RepairStream>, Status> {
         let shared = self.shared.clone();
-        let permit = Arc::clone(&shared.repairing)
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("another repair runs in this replica; wait for it"))?;
+        // A client that has heard the end of one repair may ask for the next before the first has given its place back.
+        let permit = tokio::time::timeout(REPAIR_WAIT, Arc::clone(&shared.repairing).acquire_owned())
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Status::resource_exhausted("another repair runs in this replica; wait for it"))?;
         let order = shared.order(&request.into_inner()).await?;
         let (sender, receiver) = mpsc::channel(RESPONSES);
         tokio::spawn(async move {

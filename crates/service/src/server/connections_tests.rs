@@ -1,39 +1,40 @@
-//! Connections over real sockets, without Kafka.
+//! Connections over real sockets.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use efd_service::Instance;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::Config;
-use crate::http::config::HttpConfig;
-use crate::http::metrics::HttpMetrics;
-use crate::metrics::Metrics;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const BOUNDS: Bounds = Bounds { max_connections: 8, header_timeout: DEADLINE };
+
+struct Braces;
+
+impl Respond for Braces {
+    async fn respond(&self, _: Request) -> Response {
+        Response::new(Body::from("{}"))
+    }
+
+    fn connections(&self, _: usize) {}
+}
 
 struct Server {
-    instance: Instance,
+    stop: Stop,
     address: SocketAddr,
     served: JoinHandle<()>,
 }
 
 impl Server {
-    async fn start(http: HttpConfig) -> Self {
-        let instance = Instance::start("test", ([127, 0, 0, 1], 0).into()).unwrap();
-        let context = instance.context();
-        let config = Config { http, ..Config::default() };
-        let metrics = HttpMetrics::new(&context.meter, Metrics::new(&context.meter, &[]), &config);
-        let api = Arc::new(Api::new(&config, "http", metrics).unwrap());
+    async fn start(bounds: Bounds) -> Self {
+        let stop = Stop::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let served = tokio::spawn(serve(listener, api, context.stop.clone()));
-        Self { instance, address, served }
+        let served = tokio::spawn(serve(listener, bounds, Arc::new(Braces), stop.clone()));
+        Self { stop, address, served }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -41,7 +42,7 @@ impl Server {
     }
 
     async fn stop(self) {
-        self.instance.context().stop.request();
+        self.stop.request();
         tokio::time::timeout(DEADLINE, self.served).await.expect("the server ends").unwrap();
     }
 }
@@ -67,9 +68,7 @@ async fn answered(connection: &mut TcpStream) {
 
 #[tokio::test]
 async fn a_client_that_sends_nothing_or_half_a_head_or_no_further_request_is_not_kept() {
-    let server =
-        Server::start(HttpConfig { header_timeout: Duration::from_millis(50), ..HttpConfig::default() })
-            .await;
+    let server = Server::start(Bounds { header_timeout: Duration::from_millis(50), ..BOUNDS }).await;
     let mut silent = server.connect().await;
     assert_eq!(rest(&mut silent).await, "");
     let mut slow = server.connect().await;
@@ -83,7 +82,7 @@ async fn a_client_that_sends_nothing_or_half_a_head_or_no_further_request_is_not
 
 #[tokio::test]
 async fn a_connection_more_than_there_may_be_waits_for_the_end_of_another() {
-    let server = Server::start(HttpConfig { max_connections: 1, ..HttpConfig::default() }).await;
+    let server = Server::start(Bounds { max_connections: 1, ..BOUNDS }).await;
     let mut first = server.connect().await;
     answered(&mut first).await;
     let mut second = server.connect().await;
@@ -100,7 +99,7 @@ async fn a_connection_more_than_there_may_be_waits_for_the_end_of_another() {
 
 #[tokio::test]
 async fn a_stop_closes_connections_that_nobody_uses() {
-    let server = Server::start(HttpConfig::default()).await;
+    let server = Server::start(BOUNDS).await;
     let mut idle = server.connect().await;
     answered(&mut idle).await;
     let closed = tokio::spawn(async move { rest(&mut idle).await });

@@ -1,10 +1,9 @@
-//! TLS of the sources that listen on the network: one certificate for all of them, read anew when its files change.
+//! TLS of servers: one certificate for all of a service, read anew when its files change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use efd_service::{ConfigError, Stop, chain};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
@@ -13,7 +12,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::Metrics;
+use crate::{ConfigError, Stop, chain};
 
 /// Certificate and key; both or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,9 +115,9 @@ impl ServerCertificate {
         Arc::new(config)
     }
 
-    /// Takes what is in the files whenever that changes, until a stop is requested. What cannot be used is told once, and
-    /// the certificate stays as it is.
-    pub async fn watch(self: Arc<Self>, metrics: Metrics, stop: Stop) {
+    /// Takes what is in the files whenever that changes, until a stop is requested, and says to `changed` whether it is used.
+    /// What cannot be used is told once, and the certificate stays as it is.
+    pub async fn watch(self: Arc<Self>, changed: impl Fn(bool), stop: Stop) {
         let mut seen = Ok(self.first.clone());
         loop {
             tokio::select! {
@@ -132,7 +131,7 @@ impl ServerCertificate {
                 continue;
             }
             let outcome = found.clone().and_then(|pem| self.take(&pem).map_err(|error| chain(&error)));
-            metrics.certificate_reloaded(outcome.is_ok());
+            changed(outcome.is_ok());
             match outcome {
                 Ok(()) => tracing::info!(file = %self.files.certificate.display(), "certificate changed"),
                 Err(error) => {
