@@ -3,7 +3,7 @@
 //! Idempotent, `acks=all`: librdkafka keeps the order of each partition and writes no record twice by itself. It retries for
 //! `message.timeout.ms` (5 minutes); after that the caller hears of the failure and decides.
 //!
-//! A single record may be sent with a report, which says where Kafka put it; records without one cost nothing more.
+//! A single record may be sent with a report, which says where Kafka put it or why not; records without one cost nothing more.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -82,8 +82,8 @@ pub struct Placed {
     pub offset: i64,
 }
 
-/// What is called once Kafka has a record.
-type Report = Box<dyn FnOnce(Placed) + Send>;
+/// What is called once it is known what became of a record.
+type Report = Box<dyn FnOnce(KafkaResult<Placed>) + Send>;
 
 /// Deliveries of one batch that are still awaited.
 #[derive(Debug, Default)]
@@ -118,15 +118,17 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, listeners: Self::DeliveryOpaque) {
         let pending = &listeners.batch;
-        match result {
-            Ok(record) => {
-                let report = listeners.report.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(report) = report {
-                    report(Placed { partition: record.partition(), offset: record.offset() });
-                }
-            }
+        let outcome = match result {
+            Ok(record) => Ok(Placed { partition: record.partition(), offset: record.offset() }),
+            Err((error, _)) => Err(error.clone()),
+        };
+        if let Err(error) = &outcome {
             // Only the first error is kept; that one fails the batch.
-            Err((error, _)) => drop(pending.error.set(error.clone())),
+            let _ = pending.error.set(error.clone());
+        }
+        let report = listeners.report.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(report) = report {
+            report(outcome);
         }
         if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             pending.changed.notify_one();
@@ -209,15 +211,15 @@ impl Batch {
         self.send_to(record, self.listeners.clone()).await
     }
 
-    /// As [`send`](Self::send); `report` is called as soon as Kafka has the record, on a thread of the client, so it must
-    /// not wait for anything. It is dropped uncalled when the record is not delivered.
+    /// As [`send`](Self::send); `report` is called as soon as Kafka has the record or the client gives it up, on a thread
+    /// of the client, so it must not wait for anything. It is dropped uncalled when the client does not take the record.
     ///
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_with_report(
         &mut self,
         record: OutRecord<'_>,
-        report: impl FnOnce(Placed) + Send + 'static,
+        report: impl FnOnce(KafkaResult<Placed>) + Send + 'static,
     ) -> KafkaResult<()> {
         let report: Report = Box::new(report);
         let listeners = Listeners { batch: self.listeners.batch.clone(), report: Mutex::new(Some(report)) };

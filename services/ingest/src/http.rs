@@ -43,6 +43,7 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::credentials::{Access, Caller};
 use crate::source::Surroundings;
+use crate::trace;
 use answer::Links;
 use cluster::Cluster;
 use config::HttpConfig;
@@ -194,7 +195,8 @@ impl Api {
                 let format = format.ok_or(ProxyError::UnsupportedMediaType)?;
                 let partitions = self.existing(&caller, &topic).await?;
                 let body = self.read(body).await?;
-                let wanted = produce::Wanted { topic, partition, format };
+                let parent = trace::parent(&head.headers);
+                let wanted = produce::Wanted { topic, partition, format, parent };
                 produce::produce(wanted, &body, &partitions, (&self.schemas, &self.delivery)).await?
             }
             Call::Clusters => self.links(head).await?.cluster_list(),
@@ -248,15 +250,14 @@ impl Api {
     }
 
     fn check_allowed(&self, caller: &Caller, topic: &str) -> Result<(), ProxyError> {
-        if self.may_use(caller, topic) {
+        let (prefixes, rule) = if !self.config.allows(topic) {
+            (&*self.config.prefixes, "setting http.prefixes".to_owned())
+        } else if !caller.may_write(topic) {
+            (caller.prefixes(), format!("setting credentials, prefixes of {}", caller.name()))
+        } else {
             return Ok(());
-        }
-        let prefixes = if caller.prefixes().is_empty() { &self.config.prefixes } else { caller.prefixes() };
-        Err(ProxyError::Forbidden {
-            topic: topic.to_owned(),
-            caller: caller.name().to_owned(),
-            allowed: prefixes.join(" or "),
-        })
+        };
+        Err(ProxyError::Forbidden { topic: topic.to_owned(), allowed: prefixes.join(" or "), rule })
     }
 
     /// The partitions of a topic that the caller may write to.
@@ -295,7 +296,7 @@ impl Api {
         let read = axum::body::to_bytes(body, bytes(longest));
         match tokio::time::timeout(timeout, read).await {
             Err(_) => Err(ProxyError::BodyTimedOut(timeout.as_secs())),
-            Ok(Err(_)) => Err(ProxyError::TooLarge(longest.as_u64())),
+            Ok(Err(error)) => Err(body::unreadable(&error, longest.as_u64())),
             Ok(Ok(body)) => Ok(body),
         }
     }

@@ -36,6 +36,7 @@ mod tally;
 #[cfg(test)]
 mod testing;
 pub mod text;
+mod trace;
 
 use std::time::Duration;
 

@@ -320,7 +320,13 @@ async fn hand_over(delivery: &mut Batch, record: RecordView<'_>) -> KafkaResult<
         None => delivery.send(out_record(record)).await,
         Some(receipt) => {
             let receipt = receipt.clone();
-            delivery.send_with_report(out_record(record), move |placed| receipt.placed(placed)).await
+            let report = move |outcome| {
+                // What failed is sent again.
+                if let Ok(placed) = outcome {
+                    receipt.placed(placed);
+                }
+            };
+            delivery.send_with_report(out_record(record), report).await
         }
     }
 }

@@ -7,12 +7,8 @@ use efd_proto::ingest::v1::{DescribeTopicsRequest, DescribeTopicsResponse, Publi
 use efd_service::Stop;
 use efd_service::server::credentials::Denied;
 use futures::stream::{self, BoxStream, StreamExt};
-use opentelemetry::Context;
-use opentelemetry::global::get_text_map_propagator;
-use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tonic::metadata::{KeyRef, MetadataMap};
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::credentials::{Access, Caller};
@@ -23,6 +19,7 @@ use crate::grpc::session::{Intake, Results, Shared};
 use crate::grpc::writers::Author;
 use crate::metrics::OpenStream;
 use crate::sample::{Sample, SampleTopic};
+use crate::trace;
 
 /// Topics that one call may ask for by name; each is looked for among all.
 const MAX_NAMES: usize = 1000;
@@ -97,7 +94,7 @@ impl Service {
         }
         let author = self.author(&caller);
         let (sender, pending) = mpsc::channel(self.config.max_pending_samples);
-        let parent = parent(request.metadata()).map(Arc::new);
+        let parent = trace::parent(request.metadata().as_ref()).map(Arc::new);
         let intake = Intake { shared: self.shared.clone(), caller, author, parent, queue };
         tokio::spawn(intake.run(request.into_inner(), sender, self.stop.clone()));
         let stream = self.shared.metrics.open_stream();
@@ -113,31 +110,6 @@ impl Service {
             return Err(CallError::TooManyNames(names.len(), MAX_NAMES));
         }
         Ok(catalogue.matching(names)?)
-    }
-}
-
-/// The span that the client is in, as its metadata say (W3C Trace Context).
-fn parent(metadata: &MetadataMap) -> Option<SpanContext> {
-    let context = get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&Context::new(), &Carrier(metadata))
-    });
-    let parent = context.span().span_context().clone();
-    parent.is_valid().then_some(parent)
-}
-
-struct Carrier<'a>(&'a MetadataMap);
-
-impl Extractor for Carrier<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        let text = |key| match key {
-            KeyRef::Ascii(key) => Some(key.as_str()),
-            KeyRef::Binary(_) => None,
-        };
-        self.0.keys().filter_map(text).collect()
     }
 }
 

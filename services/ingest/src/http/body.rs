@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -101,6 +102,18 @@ pub struct TopicSetting {
     pub value: Option<String>,
 }
 
+/// Why a body did not come whole: it has more bytes than `longest`, or its connection or encoding broke.
+pub fn unreadable(error: &axum::Error, longest: u64) -> ProxyError {
+    let mut cause = Some(error as &dyn std::error::Error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return ProxyError::TooLarge(longest);
+        }
+        cause = error.source();
+    }
+    ProxyError::BodyUnreadable(efd_service::chain(error))
+}
+
 /// Reads a body.
 ///
 /// # Errors
@@ -172,6 +185,7 @@ fn decode(value: &Value) -> Result<Vec<u8>, Mismatch> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use serde_json::json;
 
     use super::*;
@@ -181,6 +195,20 @@ mod tests {
     }
 
     const NONE: Encoders<'_> = Encoders { key: None, value: None };
+
+    #[tokio::test]
+    async fn only_a_body_that_is_too_long_is_said_to_be() {
+        let error = axum::body::to_bytes(Body::from("12345"), 4).await.unwrap_err();
+        assert_eq!(unreadable(&error, 4), ProxyError::TooLarge(4));
+        let parts = [Ok("12"), Err(std::io::Error::other("connection reset"))];
+        let broken = Body::from_stream(futures::stream::iter(parts));
+        let error = axum::body::to_bytes(broken, 4).await.unwrap_err();
+        let told = unreadable(&error, 4);
+        assert_eq!(
+            (told.status_and_code(), told.to_string().contains("connection reset")),
+            ((400, 400), true)
+        );
+    }
 
     #[test]
     fn the_format_follows_from_the_content_type() {

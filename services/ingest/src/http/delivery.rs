@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use efd_kafka::{Batch, KafkaConfig, OutRecord, Placed, Producer, ProducerOptions};
+use opentelemetry::trace::SpanContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use tokio::sync::oneshot;
 
@@ -16,6 +17,9 @@ use crate::config::ProducerConfig;
 
 /// Name of the client at the brokers.
 const CLIENT_ID: &str = "efd-ingest-http";
+
+/// Where it will be told what became of a record.
+type Told = oneshot::Receiver<KafkaResult<Placed>>;
 
 /// Sends records; clones share one producer.
 #[derive(Debug, Clone)]
@@ -43,22 +47,27 @@ impl Delivery {
         Ok(Self { kafka: kafka.clone(), options, producer: Arc::new(Mutex::new(first)), metrics })
     }
 
-    /// Sends the records in their order and waits until each was acknowledged or failed. The task of the request goes on to the
-    /// end even when its client does not wait any more.
-    pub async fn deliver(&self, topic: &str, records: &[EncodedRecord]) -> Vec<RecordOutcome> {
+    /// Sends the records in their order, as children of the client's span, and waits until each was acknowledged or failed. The
+    /// task of the request goes on to the end even when its client does not wait any more.
+    pub async fn deliver(
+        &self,
+        topic: &str,
+        records: &[EncodedRecord],
+        parent: Option<&SpanContext>,
+    ) -> Vec<RecordOutcome> {
         let since = Instant::now();
         let producer = self.producer().clone();
         let mut batch = producer.batch();
         let mut waiting = Vec::with_capacity(records.len());
         for record in records {
-            waiting.push(send(&mut batch, topic, record).await);
+            waiting.push(send(&mut batch, topic, record, parent).await);
         }
-        let failure = batch.delivered().await.err();
+        // Every record says what became of it.
+        let _ = batch.delivered().await;
         if producer.fatal_error().is_some() {
             self.replace();
         }
-        let outcomes: Vec<RecordOutcome> =
-            waiting.into_iter().map(|record| outcome(record, failure.as_ref())).collect();
+        let outcomes: Vec<RecordOutcome> = waiting.into_iter().map(outcome).collect();
         self.metrics.settled(topic, &outcomes, since.elapsed());
         outcomes
     }
@@ -84,31 +93,34 @@ async fn send(
     batch: &mut Batch,
     topic: &str,
     record: &EncodedRecord,
-) -> KafkaResult<oneshot::Receiver<Placed>> {
-    let (sender, placed) = oneshot::channel();
+    parent: Option<&SpanContext>,
+) -> KafkaResult<Told> {
+    let (sender, told) = oneshot::channel();
     let out = OutRecord {
         topic,
         partition: record.partition,
         key: record.key.as_deref(),
         payload: record.value.as_deref(),
+        parent,
         ..OutRecord::default()
     };
-    let report = move |placed| {
+    let report = move |outcome| {
         // Nobody waits any more when the receiver is gone.
-        let _ = sender.send(placed);
+        let _ = sender.send(outcome);
     };
     batch.send_with_report(out, report).await?;
-    Ok(placed)
+    Ok(told)
 }
 
-/// All deliveries are known: a record without a place was not delivered, for the reason that the batch gives.
-fn outcome(record: KafkaResult<oneshot::Receiver<Placed>>, failure: Option<&KafkaError>) -> RecordOutcome {
-    let error = match record {
-        Ok(mut placed) => match placed.try_recv() {
-            Ok(placed) => return Ok((placed.partition, placed.offset)),
-            Err(_) => failure.cloned().unwrap_or(KafkaError::Canceled),
-        },
-        Err(refused) => refused,
-    };
-    Err((record_code(&error), error.to_string()))
+/// What became of a record, when all deliveries are known; one that the client did not take was never on its way.
+fn outcome(record: KafkaResult<Told>) -> RecordOutcome {
+    let outcome = record.and_then(|mut told| told.try_recv().unwrap_or(Err(KafkaError::Canceled)));
+    match outcome {
+        Ok(placed) => Ok((placed.partition, placed.offset)),
+        Err(error) => Err((record_code(&error), error.to_string())),
+    }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

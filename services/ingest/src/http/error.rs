@@ -26,15 +26,15 @@ pub enum ProxyError {
     /// No or wrong credentials.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// The topic is not one that the caller may write to.
-    #[error("topic {topic} is not allowed, topics that {caller} may write to begin with {allowed}")]
+    /// The topic is not one of this source's, or of the caller's.
+    #[error("topic {topic} is not allowed: it has to begin with {allowed} ({rule})")]
     Forbidden {
         /// Kafka topic.
         topic: String,
-        /// Name of the credential.
-        caller: String,
         /// Prefixes.
         allowed: String,
+        /// The setting that says so.
+        rule: String,
     },
     /// No such path.
     #[error("HTTP 404 Not Found")]
@@ -59,6 +59,9 @@ pub enum ProxyError {
     /// The body did not come in time.
     #[error("the body did not come within {0} s")]
     BodyTimedOut(u64),
+    /// The body ended before its end, or is not encoded as its head says.
+    #[error("the body cannot be read: {0}")]
+    BodyUnreadable(String),
     /// The registry did not take or give a schema.
     #[error("Schema registration or lookup failed: {0}")]
     SchemaLookup(String),
@@ -111,7 +114,7 @@ impl ProxyError {
     /// HTTP status and `error_code`.
     pub const fn status_and_code(&self) -> (u16, u32) {
         match self {
-            Self::MalformedBody(_) => (400, 400),
+            Self::MalformedBody(_) | Self::BodyUnreadable(_) => (400, 400),
             Self::BadTopic(_) => (400, 40002),
             Self::Denied(_) => (401, 40101),
             Self::Forbidden { .. } => (403, 40301),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::SpanContext;
 use serde_json::Value;
 
 use super::answer;
@@ -21,6 +22,8 @@ pub struct Wanted {
     pub partition: Option<i32>,
     /// From the content type.
     pub format: Format,
+    /// The span that the client is in, if it said so.
+    pub parent: Option<SpanContext>,
 }
 
 /// Encodes and sends the records of a body, and says what became of each.
@@ -46,7 +49,7 @@ pub async fn produce(
     let encoders = Encoders { key: key.as_deref(), value: value.as_deref() };
     let mut records = body::encode(&body.records, wanted.format, encoders)?;
     place(&mut records, &wanted, partitions)?;
-    let outcomes = delivery.deliver(&wanted.topic, &records).await;
+    let outcomes = delivery.deliver(&wanted.topic, &records, wanted.parent.as_ref()).await;
     let id = |encoder: Option<Arc<Encoder>>| encoder.map(|encoder| encoder.id());
     Ok(answer::produced(&outcomes, id(key), id(value)))
 }
@@ -87,7 +90,7 @@ mod tests {
     fn a_partition_that_there_is_not_is_refused_before_anything_is_sent() {
         let record = |partition| EncodedRecord { key: None, value: None, partition };
         let partitions = [0, 1].map(|id| Partition { id, leader: 0, replicas: vec![], in_sync: vec![] });
-        let wanted = |partition| Wanted { topic: "t".into(), partition, format: Format::Json };
+        let wanted = |partition| Wanted { topic: "t".into(), partition, format: Format::Json, parent: None };
         let mut records = [record(None), record(Some(1))];
         place(&mut records, &wanted(None), &partitions).unwrap();
         assert_eq!(records, [record(None), record(Some(1))]);
