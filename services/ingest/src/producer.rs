@@ -2,15 +2,19 @@
 //!
 //! Samples are encoded and handed to the Kafka client one by one, in the order in which they came; a batch is what is
 //! confirmed together. At most `in_flight_bytes` wait for their acknowledgement; with more, no sample is taken, so the
-//! queue fills and the sources wait. No record is given up: the client itself retries what a broker may heal, for
-//! ever and in order; what it reports as failed nevertheless is sent again from here, after everything behind it has
-//! settled. Only a sample that can never be delivered is dropped, with a warning and a count.
+//! queue fills and the sources wait. No record is given up: the client itself retries what a broker may heal, in order
+//! and without writing twice (idempotence); what it reports as failed nevertheless is sent again from here, after
+//! everything behind it has settled. Only a sample that can never be delivered is dropped, with a warning and a count.
 //!
-//! Assumes that a record sent twice does no harm, which holds for all readers of SAL topics: a batch that failed is
-//! sent again as a whole, although some of its records may have been written.
+//! Idempotence ends where the client gives a record up: it goes on with the records behind it. So of a topic that a
+//! failed batch has records of, everything behind is sent again too, also what Kafka has. A partition then has its
+//! records in their order, except that it may go back to an earlier one and repeat all from there: no reader that takes
+//! the last record of a key, or keeps one record of a time, can tell. A record counts as delivered once.
+//!
+//! Assumes that a record sent twice does no harm, which holds for all readers of SAL topics.
 
+use std::collections::HashSet;
 use std::future::Future;
-use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -224,22 +228,54 @@ impl SampleProducer {
         }
         // What was sent behind the failed batch settles first, so that nothing overtakes what is sent again.
         self.close(0);
-        let mut failed = vec![settled];
+        let mut batches = vec![settled];
         while let Some(behind) = self.next_settled().await {
             if behind.outcome.is_ok() {
                 self.delivered(&behind);
+            }
+            batches.push(behind);
+        }
+        let mut disordered = HashSet::new();
+        for batch in batches {
+            if batch.outcome.is_ok() {
+                self.repeat(&batch.records, &disordered).await?;
             } else {
-                failed.push(behind);
+                disordered.extend(batch.records.iter().map(|record| record.topic.id));
+                self.deliver_again(batch).await?;
             }
         }
-        for batch in failed {
-            self.deliver_again(batch).await?;
+        Ok(())
+    }
+
+    /// Sends what Kafka has of some topics once more, so that it stands behind what was sent again before it.
+    async fn repeat(&mut self, records: &EncodedBatch, topics: &HashSet<usize>) -> Result<(), ProducerError> {
+        let is_behind = |record: &RecordView<'_>| topics.contains(&record.topic.id);
+        let behind: Vec<RecordView<'_>> = records.iter().filter(is_behind).collect();
+        if behind.is_empty() {
+            return Ok(());
         }
+        while let Err(error) = self.attempt(&behind).await {
+            match error_kind(&error) {
+                ErrorKind::Fatal => return Err(ProducerError(error)),
+                ErrorKind::Transient => self.wait(&error).await,
+                // Kafka has it, even if it takes no more like it.
+                ErrorKind::Record => {
+                    tracing::warn!(%error, "records that kafka has are not sent again, they stand before earlier ones");
+                    return Ok(());
+                }
+            }
+        }
+        self.acknowledged();
         Ok(())
     }
 
     fn delivered(&mut self, batch: &Settled) {
         self.tally.batch_delivered(&batch.records, batch.since.elapsed(), self.in_flight_bytes);
+        self.acknowledged();
+    }
+
+    /// Kafka takes records.
+    fn acknowledged(&mut self) {
         self.backoff.reset();
         if let Some(trouble) = self.trouble.take() {
             tracing::info!(trouble, "kafka acknowledges again");
@@ -254,22 +290,21 @@ impl SampleProducer {
                 ErrorKind::Transient => self.wait(&error).await,
                 // Kafka does not say which record it refused.
                 ErrorKind::Record => {
-                    for place in 0..batch.records.len() {
-                        self.deliver_alone(&batch.records, place).await?;
+                    for record in batch.records.iter() {
+                        self.deliver_alone(record).await?;
                     }
                     return Ok(());
                 }
             }
-            batch.outcome = self.attempt(&batch.records, 0..batch.records.len()).await;
+            batch.outcome = self.attempt(&batch.records.iter().collect::<Vec<_>>()).await;
         }
         self.delivered(&batch);
         Ok(())
     }
 
     /// Sends one record until it is acknowledged or refused for good.
-    async fn deliver_alone(&mut self, records: &EncodedBatch, place: usize) -> Result<(), ProducerError> {
-        let Some(record) = records.get(place) else { return Ok(()) };
-        while let Err(error) = self.attempt(records, place..place + 1).await {
+    async fn deliver_alone(&mut self, record: RecordView<'_>) -> Result<(), ProducerError> {
+        while let Err(error) = self.attempt(&[record]).await {
             match error_kind(&error) {
                 ErrorKind::Fatal => return Err(ProducerError(error)),
                 ErrorKind::Transient => self.wait(&error).await,
@@ -284,14 +319,13 @@ impl SampleProducer {
         Ok(())
     }
 
-    /// Sends some of the records once more and waits for the outcome.
-    async fn attempt(&mut self, records: &EncodedBatch, places: Range<usize>) -> KafkaResult<()> {
+    /// Sends records once more and waits for the outcome.
+    async fn attempt(&mut self, records: &[RecordView<'_>]) -> KafkaResult<()> {
         self.tally.retried();
         let mut delivery = self.producer.batch();
         let mut refused = None;
-        for place in places {
-            let Some(record) = records.get(place) else { break };
-            if let Err(error) = hand_over(&mut delivery, record).await {
+        for record in records {
+            if let Err(error) = hand_over(&mut delivery, *record).await {
                 refused = Some(error);
                 break;
             }

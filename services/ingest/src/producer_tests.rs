@@ -27,6 +27,8 @@ struct Rig {
     cluster: MockCluster<'static, DefaultProducerContext>,
     topic: Arc<SampleTopic>,
     publisher: Publisher,
+    /// Records in one request of the Kafka client, at most.
+    records_at_once: usize,
 }
 
 impl Rig {
@@ -37,7 +39,7 @@ impl Rig {
         let topic = testing::sample_topic(testing::topic("ATCamera", "counts", fields));
         cluster.create_topic(&topic.kafka_name, 1, 1).unwrap();
         let publisher = Publisher::new(&topic, 1, None);
-        Self { cluster, topic, publisher }
+        Self { cluster, topic, publisher, records_at_once: 1000 }
     }
 
     fn sample(&mut self, number: i32, text: &str) -> Sample {
@@ -47,7 +49,11 @@ impl Rig {
     async fn producer(&self, limits: &ProducerConfig) -> SampleProducer {
         let kafka = KafkaConfig {
             bootstrap_servers: Some(self.cluster.bootstrap_servers()),
-            options: [("message_max_bytes".to_owned(), "2000".to_owned())].into(),
+            options: [
+                ("message_max_bytes".to_owned(), "2000".to_owned()),
+                ("batch_num_messages".to_owned(), self.records_at_once.to_string()),
+            ]
+            .into(),
             ..KafkaConfig::default()
         };
         let instance = Instance::start("test", ([127, 0, 0, 1], 0).into()).unwrap();
@@ -116,6 +122,26 @@ async fn what_kafka_refuses_for_a_while_is_sent_again_until_it_is_taken() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers, (1..=10).collect::<Vec<_>>(), "none is missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_overtook_a_refused_batch_of_its_topic_is_sent_again_behind_it_and_counted_once() {
+    let mut rig = Rig::new();
+    rig.records_at_once = 4;
+    let mut samples: Vec<Sample> = (0..12).map(|number| rig.sample(number, "")).collect();
+    let (receipt, mut outcome) = Receipt::new();
+    samples[11].receipt = Some(receipt);
+    // The client gives these four up at once, and nothing behind them.
+    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS];
+    rig.cluster.request_errors(RDKafkaApiKey::Produce, &refusals);
+    let producer = rig.deliver(samples).await;
+    let account = producer.account();
+    assert_eq!((account.produced(), account.delivered(), account.undelivered()), (12, 12, 0));
+    assert!(outcome.try_recv().unwrap().is_ok());
+    // What was behind the refused four, then everything from the first on, in order.
+    let numbers: Vec<i32> = rig.records(20).into_iter().map(|(_, number)| number).collect();
+    let again = numbers.split_at(numbers.len() - 12).1;
+    assert!(numbers.len() > 12 && again == (1..=12).collect::<Vec<_>>(), "{numbers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
