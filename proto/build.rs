@@ -6,7 +6,7 @@ use std::path::Path;
 /// The contracts: files of one package, and the name of their descriptor set.
 const PACKAGES: [(&[&str], &str); 4] = [
     (&["efd/ingest/v1/ingest.proto"], "efd.ingest.v1.bin"),
-    (&["efd/query/v1/query.proto"], "efd.query.v1.bin"),
+    (&["efd/query/v1/columns.proto", "efd/query/v1/query.proto"], "efd.query.v1.bin"),
     (&["efd/registry/v1/forward.proto", "efd/registry/v1/schema.proto"], "efd.registry.v1.bin"),
     (&["efd/sink/v1/sink.proto"], "efd.sink.v1.bin"),
 ];

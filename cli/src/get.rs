@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{ArgGroup, Args, ValueEnum};
 use efd_proto::query::v1::query_range_response::Part;
-use efd_proto::query::v1::{QueryRangeRequest, Selection};
+use efd_proto::query::v1::{QueryRangeRequest, Selection, TimeRange};
 
 use crate::config::Config;
 use crate::gateway::{connect, refusal};
@@ -73,12 +73,12 @@ impl GetArgs {
 pub async fn run(config: &Config, args: &GetArgs) -> anyhow::Result<ExitCode> {
     let (start, end) = args.range()?;
     let mut gateway = connect(config).await?;
-    let selection = Selection { topic: args.topic.clone(), fields: args.fields.clone() };
-    let request = QueryRangeRequest {
-        selections: vec![selection],
-        start: Some(timestamp(start)),
-        end: Some(timestamp(end)),
-    };
+    let selection =
+        Selection { topic: args.topic.clone(), fields: args.fields.clone(), ..Selection::default() };
+    let range =
+        TimeRange { start: Some(timestamp(start)), end: Some(timestamp(end)), ..TimeRange::default() };
+    let request =
+        QueryRangeRequest { selections: vec![selection], range: Some(range), ..QueryRangeRequest::default() };
     let mut stream = gateway.query_range(request).await.map_err(|status| refusal(&status))?.into_inner();
     let spinner = output::spinner();
     let mut writer = Writer::new(args.format);

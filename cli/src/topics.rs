@@ -25,7 +25,7 @@ pub async fn run(config: &Config, topic: Option<&str>) -> anyhow::Result<ExitCod
             Err(status) => return Err(refusal(&status)),
         }
     }
-    let request = ListTopicsRequest { prefix: prefix.to_owned() };
+    let request = ListTopicsRequest { prefix: prefix.to_owned(), ..ListTopicsRequest::default() };
     let topics = gateway.list_topics(request).await.map_err(|status| refusal(&status))?.into_inner().topics;
     if topics.is_empty() {
         anyhow::bail!(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::Table;
-use efd_proto::query::v1::{Field, QueryRangeBatch, QueryRangeHeader};
+use efd_proto::query::v1::{Batch, Field, Header};
 use serde_json::{Map, Value};
 
 use super::Format;
@@ -29,7 +29,7 @@ impl Writer {
     }
 
     /// The header of the answer: for CSV the header line.
-    pub fn header(&mut self, header: QueryRangeHeader) -> String {
+    pub fn header(&mut self, header: Header) -> String {
         self.fields = header.fields;
         match self.format {
             Format::Csv => {
@@ -51,7 +51,7 @@ impl Writer {
     ///
     /// # Errors
     /// When its columns are not those of the header.
-    pub fn batch(&mut self, batch: &QueryRangeBatch) -> anyhow::Result<String> {
+    pub fn batch(&mut self, batch: &Batch) -> anyhow::Result<String> {
         if batch.columns.len() != self.fields.len() {
             anyhow::bail!("{} columns came for {} fields", batch.columns.len(), self.fields.len());
         }
@@ -149,7 +149,7 @@ mod tests {
         let array =
             Field { name: "force".into(), unit: "N".into(), array_length: Some(2), ..Field::default() };
         let text = Field { name: "note".into(), ..Field::default() };
-        let mut out = writer.header(QueryRangeHeader { topic: "t".into(), fields: vec![array, text] });
+        let mut out = writer.header(Header { topic: "t".into(), fields: vec![array, text] });
         let columns = vec![
             Column { values: Some(Values::Doubles(Doubles { values: vec![0.5, -1.0] })), validity: vec![] },
             Column {
@@ -157,7 +157,7 @@ mod tests {
                 validity: vec![],
             },
         ];
-        out += &writer.batch(&QueryRangeBatch { times: vec![1_700_000_000_123_456_000], columns }).unwrap();
+        out += &writer.batch(&Batch { times: vec![1_700_000_000_123_456_000], columns }).unwrap();
         out + &writer.end()
     }
 

@@ -1,7 +1,7 @@
 //! Rows become columns (pure).
 
 use efd_proto::query::v1::column::Values as ColumnValues;
-use efd_proto::query::v1::{Booleans, Column, Doubles, FieldType, Longs, QueryRangeBatch, Strings};
+use efd_proto::query::v1::{Batch, Booleans, Column, Doubles, FieldType, Longs, Strings};
 use thiserror::Error;
 
 use crate::layout::FieldLayout;
@@ -84,17 +84,22 @@ impl BatchBuilder {
         self.bytes
     }
 
+    /// Places for values in the batch.
+    pub fn values(&self) -> usize {
+        self.times.len() * self.columns.iter().map(|column| column.stored.len()).sum::<usize>()
+    }
+
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
 
     /// Takes all rows out.
-    pub fn take(&mut self) -> QueryRangeBatch {
+    pub fn take(&mut self) -> Batch {
         self.bytes = 0;
         let times = std::mem::take(&mut self.times);
         let columns = self.columns.iter_mut().map(ColumnBuilder::take).collect();
-        QueryRangeBatch { times, columns }
+        Batch { times, columns }
     }
 }
 

@@ -12,7 +12,7 @@ fn field(name: &str, ty: FieldType, stored: &[bool], is_array: bool) -> FieldLay
     }
 }
 
-fn build(fields: &[FieldLayout], rows: &[&str]) -> Result<QueryRangeBatch, RowError> {
+fn build(fields: &[FieldLayout], rows: &[&str]) -> Result<Batch, RowError> {
     let mut builder = BatchBuilder::new(fields);
     for row in rows {
         builder.push(row.as_bytes())?;

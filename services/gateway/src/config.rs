@@ -69,6 +69,9 @@ pub struct QueryConfig {
     pub max_selections: usize,
     /// Stored columns of one topic of a query; the widest SAL topic has 14,495. Default 20,000.
     pub max_columns: usize,
+    /// Time from which on a query is told in the log. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub slow: Duration,
     /// Longest row of InfluxDB's answer. Default 16 MiB.
     pub max_row_bytes: ByteSize,
     /// Values that InfluxDB gathers before it sends them; one row more may pass it. Default 100,000.
@@ -132,6 +135,7 @@ impl Default for QueryConfig {
             max_running: 64,
             max_selections: 64,
             max_columns: 20_000,
+            slow: Duration::from_secs(10),
             max_row_bytes: ByteSize::mib(16),
             chunk_values: 100_000,
             batch_bytes: ByteSize::kib(960),

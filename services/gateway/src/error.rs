@@ -52,6 +52,9 @@ pub enum QueryError {
     /// The gateway stops, and the time to finish is over.
     #[error("the gateway stops; try again")]
     Stopping,
+    /// The client's own deadline passed.
+    #[error("the deadline of the call has passed; ask for less, or give it longer")]
+    Deadline,
     /// The registry does not answer, or not as it should.
     #[error("{0}; check that it runs, and the gateway's setting registry.url")]
     Registry(RegistryError),
@@ -69,6 +72,7 @@ impl QueryError {
             Self::Schema { .. } | Self::Misfit { .. } => Code::FailedPrecondition,
             Self::TooManyQueries(_) => Code::ResourceExhausted,
             Self::Stopping => Code::Unavailable,
+            Self::Deadline => Code::DeadlineExceeded,
             Self::Registry(error) => match error.kind() {
                 RegistryErrorKind::Transient => Code::Unavailable,
                 RegistryErrorKind::NotFound | RegistryErrorKind::Refused => Code::Internal,
@@ -148,6 +152,7 @@ mod tests {
             (QueryError::UnknownTopic { topic: "t".into(), hint: String::new() }, Code::NotFound),
             (QueryError::TooManyQueries(64), Code::ResourceExhausted),
             (QueryError::Stopping, Code::Unavailable),
+            (QueryError::Deadline, Code::DeadlineExceeded),
             (QueryError::Registry(unreachable), Code::Unavailable),
             (registry(503, 0), Code::Unavailable),
             (registry(422, 42201), Code::Internal),

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 
 use crate::time_range::TimeRange;
 
+/// Why formatting into a string is expected to succeed.
+const INFALLIBLE: &str = "writing to a string cannot fail";
+
 /// Where a topic is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
@@ -17,23 +20,54 @@ pub struct Source<'a> {
     pub measurement: &'a str,
 }
 
-/// Columns of a measurement over a range of time, in the order of time.
-pub fn select_range<'a>(
-    source: Source<'_>,
-    columns: impl IntoIterator<Item = &'a str>,
-    range: TimeRange,
-) -> String {
+/// Which rows of a measurement.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Measurement.
+    pub source: Source<'a>,
+    /// From when to when.
+    pub range: TimeRange,
+    /// What must hold for them.
+    pub filter: &'a Filter,
+}
+
+/// What must hold for a row: all of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// Groups of comparisons, none of them empty; of each group one must hold.
+    pub groups: Vec<Vec<Comparison>>,
+}
+
+/// A comparison of a stored field with a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Stored name.
+    pub column: String,
+    /// InfluxQL's operator.
+    pub operator: &'static str,
+    /// Value.
+    pub value: Literal,
+}
+
+/// A value in a statement.
+#[cfg_attr(not(test), expect(dead_code, reason = "only conditions of QueryLatest have all of them"))]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Literal {
+    /// Integer; more than `i64::MIN`, whose digits InfluxQL cannot read.
+    Long(i64),
+    /// Finite number.
+    Double(f64),
+    /// Boolean.
+    Boolean(bool),
+    /// Text.
+    Text(String),
+}
+
+/// Columns of a measurement, in the order of time.
+pub fn select_range<'a>(rows: Rows<'_>, columns: impl IntoIterator<Item = &'a str>) -> String {
     let mut statement = String::from("SELECT ");
-    for (index, column) in columns.into_iter().enumerate() {
-        if index > 0 {
-            statement.push(',');
-        }
-        quote_into(column, &mut statement);
-    }
-    statement.push_str(" FROM ");
-    source_into(source, &mut statement);
-    write!(statement, " WHERE time >= {} AND time <= {}", range.start_ns(), range.end_ns())
-        .expect("writing to a string cannot fail");
+    list_into(columns, &mut statement);
+    rows_into(rows, &mut statement);
     statement
 }
 
@@ -60,6 +94,45 @@ pub fn show_measurements_of_policy(database: &str, retention_policy: &str) -> St
     statement
 }
 
+fn list_into<'a>(names: impl IntoIterator<Item = &'a str>, out: &mut String) {
+    for (index, name) in names.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        quote_into(name, out);
+    }
+}
+
+/// From which measurement, and where.
+fn rows_into(rows: Rows<'_>, out: &mut String) {
+    out.push_str(" FROM ");
+    source_into(rows.source, out);
+    let (start, end) = (rows.range.start_ns(), rows.range.end_ns());
+    write!(out, " WHERE time >= {start} AND time <= {end}").expect(INFALLIBLE);
+    for group in &rows.filter.groups {
+        for (index, comparison) in group.iter().enumerate() {
+            out.push_str(if index == 0 { " AND (" } else { " OR " });
+            quote_into(&comparison.column, out);
+            write!(out, " {} ", comparison.operator).expect(INFALLIBLE);
+            literal_into(&comparison.value, out);
+        }
+        if !group.is_empty() {
+            out.push(')');
+        }
+    }
+}
+
+fn literal_into(value: &Literal, out: &mut String) {
+    match value {
+        Literal::Long(value) => write!(out, "{value}").expect(INFALLIBLE),
+        // Rust writes no exponent here, which InfluxQL would not read; without a point it would read an integer.
+        Literal::Double(value) if value.fract() == 0.0 => write!(out, "{value}.0").expect(INFALLIBLE),
+        Literal::Double(value) => write!(out, "{value}").expect(INFALLIBLE),
+        Literal::Boolean(value) => write!(out, "{value}").expect(INFALLIBLE),
+        Literal::Text(value) => escape_into(value, '\'', out),
+    }
+}
+
 fn source_into(source: Source<'_>, out: &mut String) {
     quote_into(source.database, out);
     out.push('.');
@@ -68,18 +141,27 @@ fn source_into(source: Source<'_>, out: &mut String) {
     quote_into(source.measurement, out);
 }
 
-/// An identifier in double quotes, with the three escapes that InfluxQL knows.
+/// An identifier in double quotes.
 fn quote_into(name: &str, out: &mut String) {
-    out.push('"');
-    for character in name.chars() {
+    escape_into(name, '"', out);
+}
+
+/// A text in quotes, with the three escapes that InfluxQL knows.
+fn escape_into(text: &str, quote: char, out: &mut String) {
+    out.push(quote);
+    for character in text.chars() {
         match character {
-            '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
-            other => out.push(other),
+            other => {
+                if other == quote {
+                    out.push('\\');
+                }
+                out.push(other);
+            }
         }
     }
-    out.push('"');
+    out.push(quote);
 }
 
 #[cfg(test)]
@@ -92,8 +174,9 @@ mod tests {
     #[test]
     fn a_range_is_selected_by_name_with_both_bounds_inclusive() {
         let range = TimeRange::from_ns(1_700_000_000_000_000_001, 1_700_000_001_000_000_000).unwrap();
+        let filter = Filter::default();
         assert_eq!(
-            select_range(SOURCE, ["a0", "a1"], range),
+            select_range(Rows { source: SOURCE, range, filter: &filter }, ["a0", "a1"]),
             r#"SELECT "a0","a1" FROM "efd"."autogen"."lsst.sal.X.y" WHERE time >= 1700000000000000001 AND time <= 1700000001000000000"#
         );
     }
@@ -113,5 +196,26 @@ mod tests {
     fn measurements_are_asked_for_with_and_without_a_policy() {
         assert_eq!(show_measurements("efd"), r#"SHOW MEASUREMENTS ON "efd""#);
         assert_eq!(show_measurements_of_policy("efd", "autogen"), r#"SHOW MEASUREMENTS ON "efd"."autogen""#);
+    }
+
+    #[test]
+    fn conditions_are_quoted_and_all_must_hold() {
+        let compare = |column: &str, operator, value| Comparison { column: column.into(), operator, value };
+        let filter = Filter {
+            groups: vec![
+                vec![compare("salIndex", "=", Literal::Long(1)), compare("XID", "=", Literal::Long(1))],
+                vec![compare("d", ">=", Literal::Double(-1e-7))],
+                vec![compare("d", "<", Literal::Double(1e21))],
+                vec![compare("b", "!=", Literal::Boolean(true))],
+                vec![compare("t\"", "=", Literal::Text("a' OR '1'='1\\\n".into()))],
+            ],
+        };
+        let range = TimeRange::from_ns(-1, 2).unwrap();
+        let statement = select_range(Rows { source: SOURCE, range, filter: &filter }, ["a"]);
+        let (_, conditions) = statement.split_once(" WHERE ").unwrap();
+        assert_eq!(
+            conditions,
+            r#"time >= -1 AND time <= 2 AND ("salIndex" = 1 OR "XID" = 1) AND ("d" >= -0.0000001) AND ("d" < 1000000000000000000000.0) AND ("b" != true) AND ("t\"" = 'a\' OR \'1\'=\'1\\\n')"#
+        );
     }
 }

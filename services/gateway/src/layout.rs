@@ -126,6 +126,8 @@ fn field(declared: &efd_schema::Field) -> Field {
         unit: declared.units.clone().unwrap_or_default(),
         description: declared.description.clone().unwrap_or_default(),
         array_length: is_array.then_some(length),
+        symbols: symbols(ty),
+        ..Field::default()
     }
 }
 
@@ -133,6 +135,13 @@ fn strip_null(ty: &Type) -> &Type {
     match ty {
         Type::Nullable { inner, .. } => inner,
         other => other,
+    }
+}
+
+fn symbols(ty: &Type) -> Vec<String> {
+    match ty {
+        Type::Enum(symbols) => symbols.clone(),
+        _ => Vec::new(),
     }
 }
 

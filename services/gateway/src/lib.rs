@@ -2,10 +2,10 @@
 //!
 //! # Path of a query
 //!
-//! 1. [`service`] checks the request; [`topics`] finds the topic's latest schema in the registry.
+//! 1. [`service`] checks the request; [`selection`] finds the latest schemas of its topics by [`topics`], in the registry.
 //! 2. [`layout`] says where each field stands in InfluxDB, [`influxql`] builds the statement, [`influxdb`] asks it.
-//! 3. [`response`] takes the answer apart while it arrives, [`row`] reads values, [`columns`] gathers them by field.
-//! 4. [`range`] streams the columns to the client.
+//! 3. [`response`] takes the answer apart while it arrives, [`row`] reads values, [`columns`] gathers them by field, [`reading`] by batch.
+//! 4. [`range`] makes the answer of them, and [`answer`] streams it to the client.
 //!
 //! # Assumes
 //!
@@ -17,8 +17,10 @@
 //! A call fails with a status that names what is wrong and what to do; the gateway goes on. Without InfluxDB or registry it
 //! serves all the same and answers `UNAVAILABLE`. Only a port in use or a damaged certificate file keeps it from starting.
 
+mod answer;
 mod columns;
 mod config;
+mod deadline;
 mod error;
 mod influxdb;
 mod influxql;
@@ -26,8 +28,12 @@ mod layout;
 mod metrics;
 mod probe;
 mod range;
+mod reading;
 mod response;
 mod row;
+mod running;
+mod scale;
+mod selection;
 mod server;
 mod service;
 mod time_range;

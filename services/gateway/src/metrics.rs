@@ -1,6 +1,6 @@
 //! The metrics of the gateway. Labels are bounded: kinds of calls and status codes.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
@@ -13,20 +13,57 @@ pub enum Kind {
     ListTopics,
     /// `GetTopic`
     GetTopic,
+    /// `EstimateCost`
+    EstimateCost,
     /// `QueryRange`
     QueryRange,
+    /// `QueryLatest`
+    QueryLatest,
+    /// `QueryWindow`
+    QueryWindow,
+    /// `QueryPacked`
+    QueryPacked,
+    /// `QueryAligned`
+    QueryAligned,
+    /// `Tail`
+    Tail,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::ListTopics, Self::GetTopic, Self::QueryRange];
+    const ALL: [Self; 9] = [
+        Self::ListTopics,
+        Self::GetTopic,
+        Self::EstimateCost,
+        Self::QueryRange,
+        Self::QueryLatest,
+        Self::QueryWindow,
+        Self::QueryPacked,
+        Self::QueryAligned,
+        Self::Tail,
+    ];
 
     /// The value of the label `kind`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ListTopics => "list_topics",
             Self::GetTopic => "get_topic",
+            Self::EstimateCost => "estimate_cost",
             Self::QueryRange => "query_range",
+            Self::QueryLatest => "query_latest",
+            Self::QueryWindow => "query_window",
+            Self::QueryPacked => "query_packed",
+            Self::QueryAligned => "query_aligned",
+            Self::Tail => "tail",
         }
+    }
+
+    /// Whether its answer is streamed, so that it counts as running.
+    fn is_streamed(self) -> bool {
+        !matches!(self, Self::ListTopics | Self::GetTopic | Self::EstimateCost)
+    }
+
+    fn label(self) -> KeyValue {
+        KeyValue::new("kind", self.name())
     }
 }
 
@@ -37,19 +74,11 @@ pub struct Metrics {
     duration: Histogram<f64>,
     first_batch: Histogram<f64>,
     running: UpDownCounter<i64>,
+    cancelled: Counter<u64>,
     rows: Counter<u64>,
+    values: Counter<u64>,
     bytes: Counter<u64>,
     influxdb_up: Gauge<u64>,
-}
-
-/// A call that is being answered. What it was is recorded when it is dropped; unless told otherwise, the client went away.
-#[derive(Debug)]
-pub struct Running {
-    metrics: Metrics,
-    kind: Kind,
-    started: Instant,
-    status: Code,
-    has_batch: bool,
 }
 
 impl Metrics {
@@ -68,13 +97,21 @@ impl Metrics {
             first_batch: meter
                 .f64_histogram("efd_gateway_first_batch")
                 .with_unit("s")
-                .with_description("Time from a QueryRange call to its first rows")
+                .with_description("Time from a call to its first rows, by kind")
                 .build(),
             running: meter
                 .i64_up_down_counter("efd_gateway_queries_running")
-                .with_description("QueryRange calls that are being answered, at most query.max_running")
+                .with_description("Streamed calls that are being answered, by kind")
+                .build(),
+            cancelled: meter
+                .u64_counter("efd_gateway_cancelled")
+                .with_description("Calls whose client went away before their end, by kind")
                 .build(),
             rows: meter.u64_counter("efd_gateway_rows_sent").with_description("Rows in answers").build(),
+            values: meter
+                .u64_counter("efd_gateway_values_sent")
+                .with_description("Values in answers, those of arrays each")
+                .build(),
             bytes: meter
                 .u64_counter("efd_gateway_batches_sent")
                 .with_unit("By")
@@ -87,8 +124,12 @@ impl Metrics {
         };
         for kind in Kind::ALL {
             metrics.queries.add(0, &labels(kind, Code::Ok));
+            metrics.cancelled.add(0, &[kind.label()]);
+            if kind.is_streamed() {
+                metrics.running.add(0, &[kind.label()]);
+            }
         }
-        metrics.running.add(0, &[]);
+        metrics.values.add(0, &[]);
         metrics.rows.add(0, &[]);
         metrics.bytes.add(0, &[]);
         metrics.influxdb_up.record(0, &[]);
@@ -96,17 +137,34 @@ impl Metrics {
     }
 
     /// A call begins.
-    pub fn begin(&self, kind: Kind) -> Running {
-        if kind == Kind::QueryRange {
-            self.running.add(1, &[]);
+    pub fn begins(&self, kind: Kind) {
+        if kind.is_streamed() {
+            self.running.add(1, &[kind.label()]);
         }
-        Running {
-            metrics: self.clone(),
-            kind,
-            started: Instant::now(),
-            status: Code::Cancelled,
-            has_batch: false,
+    }
+
+    /// A call has ended.
+    pub fn ended(&self, kind: Kind, status: Code, after: Duration) {
+        if kind.is_streamed() {
+            self.running.add(-1, &[kind.label()]);
         }
+        if status == Code::Cancelled {
+            self.cancelled.add(1, &[kind.label()]);
+        }
+        self.queries.add(1, &labels(kind, status));
+        self.duration.record(after.as_secs_f64(), &[kind.label()]);
+    }
+
+    /// The first rows are sent.
+    pub fn first_batch(&self, kind: Kind, after: Duration) {
+        self.first_batch.record(after.as_secs_f64(), &[kind.label()]);
+    }
+
+    /// Rows are sent.
+    pub fn batch(&self, rows: usize, values: usize, bytes: usize) {
+        self.rows.add(rows as u64, &[]);
+        self.values.add(values as u64, &[]);
+        self.bytes.add(bytes as u64, &[]);
     }
 
     /// Whether InfluxDB answered.
@@ -115,45 +173,12 @@ impl Metrics {
     }
 }
 
-impl Running {
-    /// What it ends with.
-    pub fn ends(&mut self, status: Code) {
-        self.status = status;
-    }
-
-    /// Rows are sent.
-    pub fn batch(&mut self, rows: usize, bytes: usize) {
-        if !self.has_batch {
-            self.has_batch = true;
-            self.metrics.first_batch.record(self.started.elapsed().as_secs_f64(), &[]);
-        }
-        self.metrics.rows.add(rows as u64, &[]);
-        self.metrics.bytes.add(bytes as u64, &[]);
-    }
-
-    /// Which call.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.kind == Kind::QueryRange {
-            self.metrics.running.add(-1, &[]);
-        }
-        self.metrics.queries.add(1, &labels(self.kind, self.status));
-        let kind = KeyValue::new("kind", self.kind.name());
-        self.metrics.duration.record(self.started.elapsed().as_secs_f64(), &[kind]);
-    }
-}
-
 fn labels(kind: Kind, status: Code) -> [KeyValue; 2] {
-    [KeyValue::new("kind", kind.name()), KeyValue::new("status", status_name(status))]
+    [kind.label(), KeyValue::new("status", status_name(status))]
 }
 
 /// gRPC's name of a code, in lower case.
-fn status_name(code: Code) -> &'static str {
+pub fn status_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "ok",
         Code::Cancelled => "cancelled",

@@ -4,43 +4,43 @@ use std::sync::Arc;
 
 use efd_proto::query::v1::query_service_server::QueryService;
 use efd_proto::query::v1::{
-    GetTopicRequest, GetTopicResponse, ListTopicsRequest, ListTopicsResponse, QueryRangeRequest,
-    QueryRangeResponse, Selection,
+    EstimateCostRequest, EstimateCostResponse, GetTopicRequest, GetTopicResponse, ListTopicsRequest,
+    ListTopicsResponse, QueryAlignedRequest, QueryAlignedResponse, QueryLatestRequest, QueryLatestResponse,
+    QueryPackedRequest, QueryPackedResponse, QueryRangeRequest, QueryRangeResponse, QueryWindowRequest,
+    QueryWindowResponse, TailRequest, TailResponse,
 };
-use efd_service::chain;
-use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures::stream::BoxStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, info_span};
 
+use crate::answer::{Answer, Streaming, failed};
 use crate::config::QueryConfig;
+use crate::deadline;
 use crate::error::QueryError;
 use crate::influxdb::InfluxDb;
-use crate::layout::FieldLayout;
-use crate::metrics::{Kind, Metrics, Running};
-use crate::range::{RangeAnswer, TopicRange};
+use crate::metrics::{Kind, Metrics};
+use crate::range::RangeAnswer;
+use crate::reading::Limits;
+use crate::running::Running;
+use crate::selection::Selector;
 use crate::time_range::TimeRange;
 use crate::topics::Topics;
+
+/// A streamed answer.
+type Stream<M> = BoxStream<'static, Result<M, Status>>;
 
 /// Serves `efd.query.v1.QueryService`.
 #[derive(Debug)]
 pub struct Service {
     topics: Topics,
+    selector: Selector,
     influxdb: InfluxDb,
     config: QueryConfig,
     metrics: Metrics,
     running: Arc<Semaphore>,
     cut: CancellationToken,
-}
-
-/// What lives as long as an answer is streamed.
-#[derive(Debug)]
-struct Streaming {
-    answer: RangeAnswer,
-    running: Running,
-    span: tracing::Span,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Service {
@@ -53,62 +53,53 @@ impl Service {
         cut: CancellationToken,
     ) -> Self {
         let running = Arc::new(Semaphore::new(config.max_running.min(Semaphore::MAX_PERMITS)));
-        Self { topics, influxdb, config: config.clone(), metrics, running, cut }
+        let selector = Selector::new(topics.clone(), influxdb.clone(), config.clone());
+        Self { topics, selector, influxdb, config: config.clone(), metrics, running, cut }
     }
 
-    async fn start(
+    /// Streams the answer to a request that is checked by `start`.
+    async fn stream<A: Answer>(
         &self,
-        request: QueryRangeRequest,
-    ) -> Result<(RangeAnswer, OwnedSemaphorePermit), QueryError> {
-        let permit = Arc::clone(&self.running)
-            .try_acquire_owned()
-            .map_err(|_| QueryError::TooManyQueries(self.config.max_running))?;
-        let range = TimeRange::new(request.start.as_ref(), request.end.as_ref())?;
-        let count = request.selections.len();
-        if count == 0 || count > self.config.max_selections {
-            let problem = format!("1 to {} selections are needed, not {count}", self.config.max_selections);
-            return Err(QueryError::InvalidArgument(problem));
-        }
-        let mut selections = Vec::with_capacity(count);
-        for selection in request.selections {
-            let fields = self.fields(&selection).await?;
-            selections.push(TopicRange { topic: selection.topic, fields, range });
-        }
-        let answer =
-            RangeAnswer::new(self.influxdb.clone(), self.config.clone(), self.cut.clone(), selections);
-        Ok((answer, permit))
+        kind: Kind,
+        (request, span): (Request<impl std::fmt::Debug>, Span),
+        start: impl Future<Output = Result<A, QueryError>>,
+    ) -> Result<Response<Stream<A::Message>>, Status> {
+        let mut running = self.begin(kind);
+        running.about(format_args!("{:?}", request.get_ref()));
+        let deadline = deadline::of(request.metadata());
+        let permit = Arc::clone(&self.running).try_acquire_owned();
+        let permit =
+            permit.map_err(|_| failed(&mut running, &QueryError::TooManyQueries(self.config.max_running)))?;
+        let answer = start.instrument(span.clone()).await.map_err(|error| failed(&mut running, &error))?;
+        Ok(Streaming { answer, running, span, _permit: permit, cut: self.cut.clone(), deadline }
+            .into_response())
     }
 
-    async fn fields(&self, selection: &Selection) -> Result<Vec<FieldLayout>, QueryError> {
-        let Selection { topic, fields: names } = selection;
-        let mut found = self.topics.find(topic).await?;
-        let mut fields = found.layout.select(names, topic)?;
-        if fields.iter().any(FieldLayout::lacks_length) {
-            found.layout.find_lengths(&self.influxdb.field_keys(topic).await?);
-            fields = found.layout.select(names, topic)?;
-        }
-        let columns: usize = fields.iter().map(|field| field.stored.len()).sum();
-        if columns > self.config.max_columns {
-            return Err(QueryError::InvalidArgument(format!(
-                "{columns} columns of topic {topic} are more than query.max_columns ({}); name fewer fields",
-                self.config.max_columns
-            )));
-        }
-        Ok(fields)
+    fn begin(&self, kind: Kind) -> Running {
+        Running::begin(&self.metrics, kind, self.config.slow)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::from(&self.config)
     }
 }
 
 #[tonic::async_trait]
 impl QueryService for Service {
-    type QueryRangeStream = BoxStream<'static, Result<QueryRangeResponse, Status>>;
+    type QueryRangeStream = Stream<QueryRangeResponse>;
+    type QueryLatestStream = Stream<QueryLatestResponse>;
+    type QueryWindowStream = Stream<QueryWindowResponse>;
+    type QueryPackedStream = Stream<QueryPackedResponse>;
+    type QueryAlignedStream = Stream<QueryAlignedResponse>;
+    type TailStream = Stream<TailResponse>;
 
     async fn list_topics(
         &self,
         request: Request<ListTopicsRequest>,
     ) -> Result<Response<ListTopicsResponse>, Status> {
-        let running = self.metrics.begin(Kind::ListTopics);
+        let running = self.begin(Kind::ListTopics);
         let prefix = request.into_inner().prefix;
-        let span = tracing::info_span!("gateway.list_topics", prefix);
+        let span = info_span!("gateway.list_topics", prefix);
         let outcome = self.topics.list(&prefix).instrument(span).await;
         answer(running, outcome.map(|topics| ListTopicsResponse { topics }))
     }
@@ -117,9 +108,9 @@ impl QueryService for Service {
         &self,
         request: Request<GetTopicRequest>,
     ) -> Result<Response<GetTopicResponse>, Status> {
-        let running = self.metrics.begin(Kind::GetTopic);
+        let running = self.begin(Kind::GetTopic);
         let name = request.into_inner().name;
-        let span = tracing::info_span!("gateway.get_topic", topic = name);
+        let span = info_span!("gateway.get_topic", topic = name);
         let outcome = self.topics.find(&name).instrument(span).await;
         let response = outcome.map(|topic| GetTopicResponse { topic: Some(topic.describe()) });
         answer(running, response)
@@ -129,32 +120,53 @@ impl QueryService for Service {
         &self,
         request: Request<QueryRangeRequest>,
     ) -> Result<Response<Self::QueryRangeStream>, Status> {
-        let request = request.into_inner();
-        let mut running = self.metrics.begin(Kind::QueryRange);
-        let span = tracing::info_span!("gateway.query_range", selections = request.selections.len());
-        let (answer, permit) = match self.start(request).instrument(span.clone()).await {
-            Ok(started) => started,
-            Err(error) => return Err(failed(&mut running, &error)),
+        let asked = request.get_ref().clone();
+        let span = info_span!("gateway.query_range", selections = asked.selections.len());
+        let start = async {
+            let range = TimeRange::new(asked.range.as_ref())?;
+            let chosen = self.selector.choose_all(asked.selections, 1).await?;
+            Ok(RangeAnswer::new(self.influxdb.clone(), self.limits(), chosen, range))
         };
-        let streaming = Streaming { answer, running, span, _permit: permit };
-        Ok(Response::new(stream::try_unfold(streaming, next).boxed()))
+        self.stream(Kind::QueryRange, (request, span), start).await
     }
-}
 
-async fn next(mut streaming: Streaming) -> Result<Option<(QueryRangeResponse, Streaming)>, Status> {
-    let Streaming { answer, running, span, .. } = &mut streaming;
-    match answer.next().instrument(span.clone()).await {
-        Ok(Some(part)) => {
-            if part.rows > 0 {
-                running.batch(part.rows, part.bytes);
-            }
-            Ok(Some((part.response, streaming)))
-        }
-        Ok(None) => {
-            running.ends(Code::Ok);
-            Ok(None)
-        }
-        Err(error) => Err(failed(running, &error)),
+    async fn query_latest(
+        &self,
+        _request: Request<QueryLatestRequest>,
+    ) -> Result<Response<Self::QueryLatestStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn query_window(
+        &self,
+        _request: Request<QueryWindowRequest>,
+    ) -> Result<Response<Self::QueryWindowStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn query_packed(
+        &self,
+        _request: Request<QueryPackedRequest>,
+    ) -> Result<Response<Self::QueryPackedStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn query_aligned(
+        &self,
+        _request: Request<QueryAlignedRequest>,
+    ) -> Result<Response<Self::QueryAlignedStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn tail(&self, _request: Request<TailRequest>) -> Result<Response<Self::TailStream>, Status> {
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn estimate_cost(
+        &self,
+        _request: Request<EstimateCostRequest>,
+    ) -> Result<Response<EstimateCostResponse>, Status> {
+        Err(Status::unimplemented("not served yet"))
     }
 }
 
@@ -166,16 +178,4 @@ fn answer<T>(mut running: Running, outcome: Result<T, QueryError>) -> Result<Res
         }
         Err(error) => Err(failed(&mut running, &error)),
     }
-}
-
-/// The status of a failed call. What the client did wrong is of no interest to an operator.
-fn failed(running: &mut Running, error: &QueryError) -> Status {
-    let code = error.code();
-    running.ends(code);
-    let (kind, error_text) = (running.kind().name(), chain(error));
-    match code {
-        Code::InvalidArgument | Code::NotFound => tracing::debug!(kind, error = error_text, "query refused"),
-        _ => tracing::warn!(kind, code = ?code, error = error_text, "query failed"),
-    }
-    Status::from(error)
 }

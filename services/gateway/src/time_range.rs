@@ -1,13 +1,15 @@
 //! A range of time that InfluxDB can be asked for (pure).
 
+use efd_proto::query::v1;
 use prost_types::Timestamp;
 
 use crate::error::QueryError;
+use crate::scale::Conversion;
 
 /// First and last nanosecond that InfluxDB can store.
 const BOUNDS: std::ops::RangeInclusive<i64> = i64::MIN + 2..=i64::MAX - 1;
 
-/// A range of time, both ends included, in nanoseconds since 1970 (UTC).
+/// A range of time, both ends included, in nanoseconds since 1970, in the scale in which InfluxDB has its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
     start_ns: i64,
@@ -15,12 +17,17 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// The range of a request.
+    /// The range of a request, and how times of InfluxDB become times of the answer.
     ///
     /// # Errors
     /// `InvalidArgument` when a bound is missing, no time, or outside what InfluxDB can store, or when the bounds are reversed.
-    pub fn new(start: Option<&Timestamp>, end: Option<&Timestamp>) -> Result<Self, QueryError> {
-        Self::from_ns(nanoseconds("start", start)?, nanoseconds("end", end)?)
+    pub fn new(range: Option<&v1::TimeRange>) -> Result<(Self, Conversion), QueryError> {
+        let missing = || QueryError::InvalidArgument("range is missing".to_owned());
+        let range = range.ok_or_else(missing)?;
+        let answered = Conversion::new(range.stored_scale().into(), range.scale().into());
+        let start = nanoseconds("start", range.start.as_ref())?;
+        let end = nanoseconds("end", range.end.as_ref())?;
+        Ok((Self::from_ns(stored(start, answered), stored(end, answered))?, answered))
     }
 
     /// The range between two times.
@@ -48,7 +55,16 @@ impl TimeRange {
     }
 }
 
-fn nanoseconds(name: &str, time: Option<&Timestamp>) -> Result<i64, QueryError> {
+/// A bound of a request in the scale of InfluxDB, where it stays within what can be stored.
+pub fn stored(ns: i64, answered: Conversion) -> i64 {
+    answered.inverse().apply(ns).clamp(*BOUNDS.start(), *BOUNDS.end())
+}
+
+/// Nanoseconds since 1970 of the time called `name`.
+///
+/// # Errors
+/// `InvalidArgument` when it is missing, no time, or outside what InfluxDB can store.
+pub fn nanoseconds(name: &str, time: Option<&Timestamp>) -> Result<i64, QueryError> {
     let Some(time) = time else {
         return Err(QueryError::InvalidArgument(format!("{name} is missing")));
     };
@@ -76,8 +92,8 @@ mod tests {
     }
 
     fn range(start: Option<Timestamp>, end: Option<Timestamp>) -> Result<(i64, i64), String> {
-        TimeRange::new(start.as_ref(), end.as_ref())
-            .map(|range| (range.start_ns(), range.end_ns()))
+        TimeRange::new(Some(&v1::TimeRange { start, end, ..v1::TimeRange::default() }))
+            .map(|(range, _)| (range.start_ns(), range.end_ns()))
             .map_err(|error| error.to_string())
     }
 
@@ -105,5 +121,21 @@ mod tests {
             let error = range(start, end).unwrap_err();
             assert!(error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn bounds_in_tai_are_asked_for_as_influxdb_has_its_times() {
+        let request = |scale: v1::TimeScale, stored: v1::TimeScale| v1::TimeRange {
+            start: stamp(1_700_000_037, 5),
+            end: stamp(1_700_000_038, 0),
+            scale: scale.into(),
+            stored_scale: stored.into(),
+        };
+        let start = |request| TimeRange::new(Some(&request)).unwrap().0.start_ns();
+        let (utc, tai) = (v1::TimeScale::Utc, v1::TimeScale::Tai);
+        assert_eq!(start(request(tai, utc)), 1_700_000_000_000_000_005);
+        assert_eq!(start(request(tai, tai)), 1_700_000_037_000_000_005);
+        assert_eq!(start(request(utc, tai)), 1_700_000_074_000_000_005);
+        assert_eq!(TimeRange::new(None).unwrap_err().to_string(), "range is missing");
     }
 }

@@ -18,7 +18,7 @@ use efd_proto::query::v1::column::Values;
 use efd_proto::query::v1::query_range_response::Part;
 use efd_proto::query::v1::query_service_client::QueryServiceClient;
 use efd_proto::query::v1::{
-    GetTopicRequest, ListTopicsRequest, QueryRangeRequest, QueryRangeResponse, Selection,
+    GetTopicRequest, ListTopicsRequest, QueryRangeRequest, QueryRangeResponse, Selection, TimeRange,
 };
 use efd_service::Instance;
 use futures::stream;
@@ -145,9 +145,13 @@ impl Gateway {
     async fn range(&self, topic: &str, fields: &[&str]) -> Result<Streaming<QueryRangeResponse>, Status> {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
         let request = QueryRangeRequest {
-            selections: vec![Selection { topic: topic.to_owned(), fields }],
-            start: Some(Timestamp { seconds: 0, nanos: 0 }),
-            end: Some(Timestamp { seconds: 1, nanos: 0 }),
+            selections: vec![Selection { topic: topic.to_owned(), fields, ..Selection::default() }],
+            range: Some(TimeRange {
+                start: Some(Timestamp { seconds: 0, nanos: 0 }),
+                end: Some(Timestamp { seconds: 1, nanos: 0 }),
+                ..TimeRange::default()
+            }),
+            ..QueryRangeRequest::default()
         };
         self.client().query_range(request).await.map(tonic::Response::into_inner)
     }
@@ -240,7 +244,7 @@ async fn what_does_not_exist_is_named_with_what_may_have_been_meant() {
         assert!(status.message().contains(message), "{}", status.message());
     }
     let status = gateway.client().query_range(QueryRangeRequest::default()).await.unwrap_err();
-    assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "start is missing"));
+    assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "range is missing"));
     gateway.stop().await;
 }
 

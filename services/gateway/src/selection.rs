@@ -1,0 +1,129 @@
+//! What a selection of a request means: which stored columns of which measurement, and which rows.
+
+use efd_proto::query::v1::Selection;
+
+use crate::config::QueryConfig;
+use crate::error::QueryError;
+use crate::influxdb::InfluxDb;
+use crate::influxql::{Comparison, Filter, Literal};
+use crate::layout::{FieldLayout, Layout};
+use crate::topics::Topics;
+
+/// The field with the index of a component.
+const SAL_INDEX: &str = "salIndex";
+
+/// Finds what selections mean.
+#[derive(Debug, Clone)]
+pub struct Selector {
+    topics: Topics,
+    influxdb: InfluxDb,
+    config: QueryConfig,
+}
+
+/// What a selection means.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The topic, which is the measurement.
+    pub topic: String,
+    /// Its fields in the order of the answer.
+    pub fields: Vec<FieldLayout>,
+    /// Which rows.
+    pub filter: Filter,
+    /// Whether no row can be meant, because nothing was ever stored that could.
+    pub is_void: bool,
+}
+
+impl Chosen {
+    /// The stored columns of all fields, in order.
+    pub fn columns(&self) -> Vec<String> {
+        self.fields.iter().flat_map(FieldLayout::columns).collect()
+    }
+}
+
+impl Selector {
+    /// Over InfluxDB and the registry behind `topics`.
+    pub fn new(topics: Topics, influxdb: InfluxDb, config: QueryConfig) -> Self {
+        Self { topics, influxdb, config }
+    }
+
+    /// The meaning of all selections of a request, at least `least` of them.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when there are too few or too many, and as with [`Selector::choose`].
+    pub async fn choose_all(
+        &self,
+        selections: Vec<Selection>,
+        least: usize,
+    ) -> Result<Vec<Chosen>, QueryError> {
+        let (count, most) = (selections.len(), self.config.max_selections);
+        if count < least || count > most {
+            let problem = format!("{least} to {most} selections are needed, not {count}");
+            return Err(QueryError::InvalidArgument(problem));
+        }
+        let mut chosen = Vec::with_capacity(count);
+        for selection in selections {
+            chosen.push(self.choose(selection).await?);
+        }
+        Ok(chosen)
+    }
+
+    /// The meaning of one selection.
+    ///
+    /// # Errors
+    /// `UnknownTopic`, and `InvalidArgument` when a field is unknown or there are too many columns.
+    pub async fn choose(&self, selection: Selection) -> Result<Chosen, QueryError> {
+        let Selection { topic, fields: names, sal_index } = selection;
+        let mut layout = self.topics.find(&topic).await?.layout;
+        let mut fields = layout.select(&names, &topic)?;
+        let mut filter = Filter::default();
+        let mut is_void = false;
+        if sal_index.is_some() || fields.iter().any(FieldLayout::lacks_length) {
+            let stored = self.influxdb.field_keys(&topic).await?;
+            layout.find_lengths(&stored);
+            fields = layout.select(&names, &topic)?;
+            if let Some(index) = sal_index {
+                let group = index_group(&topic, &layout, &stored, index)?;
+                is_void = group.is_empty();
+                filter.groups.extend((!is_void).then_some(group));
+            }
+        }
+        let columns: usize = fields.iter().map(|field| field.stored.len()).sum();
+        self.check_columns(columns, &topic)?;
+        Ok(Chosen { topic, fields, filter, is_void })
+    }
+
+    /// # Errors
+    /// `InvalidArgument` when these are more columns than a query may have of a topic.
+    pub fn check_columns(&self, columns: usize, topic: &str) -> Result<(), QueryError> {
+        if columns > self.config.max_columns {
+            return Err(QueryError::InvalidArgument(format!(
+                "{columns} columns of topic {topic} are more than query.max_columns ({}); name fewer fields",
+                self.config.max_columns
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// That a row is of this index of its component, in today's field or in that of before 2022; empty when neither was stored yet.
+fn index_group(
+    topic: &str,
+    layout: &Layout,
+    stored: &[String],
+    index: i64,
+) -> Result<Vec<Comparison>, QueryError> {
+    let old = topic.split('.').nth(2).map(|component| format!("{component}ID"));
+    let is_index = |name: &str| name == SAL_INDEX || old.as_deref() == Some(name);
+    let columns: Vec<&String> = stored.iter().filter(|name| is_index(name)).collect();
+    if columns.is_empty() && !layout.fields().any(|field| is_index(&field.name)) {
+        return Err(QueryError::InvalidArgument(format!(
+            "topic {topic} has no field {SAL_INDEX}, since there is only one of its component; ask without sal_index"
+        )));
+    }
+    if index == i64::MIN {
+        return Err(QueryError::InvalidArgument(format!("sal_index {index} is no index")));
+    }
+    let compare =
+        |column: &String| Comparison { column: column.clone(), operator: "=", value: Literal::Long(index) };
+    Ok(columns.into_iter().map(compare).collect())
+}
