@@ -137,15 +137,15 @@ impl Commits {
         owned
     }
 
-    /// A commit failed; its offsets are tried again with the next one, unless newer ones came or the partition went. A failure that is
-    /// heard of after a later commit went out must not bring its offsets back: the group would stand behind what is written.
+    /// A commit failed; its offsets are tried again with the next one, if they are the last that the coordinator was asked to take
+    /// since the partition came. A failure that is heard of later must not bring older offsets back: the group would stand
+    /// behind what is written.
     pub fn failed(&self, offsets: &TopicPartitionList) {
         let mut state = self.state();
         for element in offsets.elements() {
             let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
             if let Offset::Offset(next) = element.offset()
-                && state.owned.contains(&partition)
-                && state.asked.get(&partition).is_none_or(|asked| *asked <= next)
+                && state.asked.get(&partition) == Some(&next)
             {
                 state.kept.entry(partition).or_insert(next);
             }

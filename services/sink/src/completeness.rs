@@ -2,7 +2,7 @@
 //!
 //! [`tracker`] accounts for records (pure, with [`runs`], [`writer`], [`partition`] and [`listed`]), [`keeper`] keeps the account in the
 //! compacted Kafka topic `<group>.completeness` ([`stored`] is its form), [`view`] is what was read from it, and [`report`] says what
-//! is missing. Each partition and each writer in it has one record there, written by the partition's owner alone.
+//! is missing; [`summary`] gives the numbers of the metrics. Each partition and each writer in it has one record there, written by the partition's owner alone.
 //!
 //! # Crashes and moves
 //!
@@ -27,6 +27,7 @@ pub mod partition;
 pub mod report;
 pub mod runs;
 pub mod stored;
+pub mod summary;
 pub mod tracker;
 pub mod view;
 pub mod writer;

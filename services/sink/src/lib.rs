@@ -99,7 +99,7 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
         schemas.push(pipeline.schemas());
         let mut tracker: Option<Arc<dyn Tracker>> = None;
         if config.completeness.enabled {
-            let keeper = Arc::new(Keeper::new(&config, index)?);
+            let keeper = Arc::new(Keeper::new(&config, index, metrics.clone())?);
             keepers.push(keeper.clone());
             tracker = Some(keeper);
         }

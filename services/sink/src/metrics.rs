@@ -1,5 +1,7 @@
 //! Every metric of the sink: name, meaning, labels. Made once; a series whose labels are known beforehand exists from the start.
 
+mod backlog;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
@@ -7,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
+use self::backlog::Backlog;
 use crate::batch::{Batch, count};
 use crate::error::Reason;
 use crate::grpc::health::{Health, Healths};
@@ -38,40 +41,6 @@ struct Components {
     labels: Vec<KeyValue>,
 }
 
-/// How far behind the sink is, and what it takes at once.
-#[derive(Debug)]
-struct Backlog {
-    lag_records: Gauge<u64>,
-    lag_seconds: Gauge<f64>,
-    batch_points: Histogram<u64>,
-    batch_bytes: Histogram<u64>,
-}
-
-impl Backlog {
-    fn new(meter: &Meter) -> Self {
-        let sizes = |name, unit, description| {
-            let decades = (0..8).map(|n| 10_f64.powi(n)).collect();
-            let histogram = meter.u64_histogram(name).with_unit(unit).with_description(description);
-            histogram.with_boundaries(decades).build()
-        };
-        Self {
-            lag_records: meter
-                .u64_gauge("efd_sink_lag_records")
-                .with_description("Records in Kafka that a pipeline has not read yet")
-                .build(),
-            lag_seconds: meter
-                .f64_gauge("efd_sink_lag")
-                .with_unit("s")
-                .with_description(
-                    "Age of the newest point when it was acknowledged; 0 when nothing is left to read",
-                )
-                .build(),
-            batch_points: sizes("efd_sink_batch_points", "{point}", "Points in a batch"),
-            batch_bytes: sizes("efd_sink_batch", "By", "Bytes of its line protocol"),
-        }
-    }
-}
-
 /// The instruments, shared by all pipelines.
 #[derive(Debug)]
 pub struct Metrics {
@@ -93,6 +62,7 @@ pub struct Metrics {
     in_flight: UpDownCounter<i64>,
     paused: Gauge<u64>,
     assigned: Gauge<u64>,
+    incomplete: Gauge<u64>,
     commits: Counter<u64>,
     registry_up: Gauge<u64>,
     plans: Gauge<u64>,
@@ -146,6 +116,10 @@ impl Metrics {
             paused: gauge(
                 "efd_sink_paused_partitions",
                 "Partitions not read now: a full queue or a missing schema",
+            ),
+            incomplete: gauge(
+                "efd_sink_incomplete_records",
+                "Records that are not as they should be, by kind",
             ),
             assigned: gauge("efd_sink_assigned_partitions", "Partitions that this replica owns"),
             commits: counter("efd_sink_commits", "Offset commits, by status"),
@@ -318,6 +292,18 @@ impl Metrics {
     /// Partitions that a pipeline owns.
     pub fn assigned_partitions(&self, destination: &str, partitions: usize) {
         self.assigned.record(partitions as u64, &destination_label(destination));
+    }
+
+    /// Records of a component that are not as they should be, by kind.
+    pub fn incomplete(&self, destination: &str, component: &str, kinds: [(&'static str, u64); 5]) {
+        let component = self.component(component);
+        let components = self.components();
+        let Some(component) = components.labels.get(component.index()) else { return };
+        for (kind, records) in kinds {
+            let destination = KeyValue::new("destination", destination.to_owned());
+            let labels = [destination, component.clone(), KeyValue::new("kind", kind)];
+            self.incomplete.record(records, &labels);
+        }
     }
 
     /// An offset commit ended.

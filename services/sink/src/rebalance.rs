@@ -104,13 +104,32 @@ impl ConsumerContext for Rebalances {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        self.metrics.commit_ended(result.is_ok());
-        if let Err(error) = result {
+        let refused = refused(&result, offsets);
+        self.metrics.commit_ended(refused.count() == 0);
+        if let Some(first) = refused.elements().first() {
+            let error = result.err().or(first.error().err()).map(|error| error.to_string());
             // Nothing is lost: these records are at worst written twice.
-            tracing::warn!(%error, "offset commit failed, it is tried again");
-            self.commits.failed(offsets);
+            tracing::warn!(
+                partitions = refused.count(),
+                topic = first.topic(),
+                error,
+                "offset commit failed, it is tried again"
+            );
+            self.commits.failed(&refused);
         }
     }
+}
+
+/// The offsets that were not taken: all, or those with an error of their own.
+fn refused(result: &KafkaResult<()>, offsets: &TopicPartitionList) -> TopicPartitionList {
+    let mut refused = TopicPartitionList::new();
+    for element in offsets.elements() {
+        if result.is_err() || element.error().is_err() {
+            // Takes every offset that it gave.
+            let _ = refused.add_partition_offset(element.topic(), element.partition(), element.offset());
+        }
+    }
+    refused
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {

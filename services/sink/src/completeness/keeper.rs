@@ -20,12 +20,14 @@ use tokio::sync::{OnceCell, watch};
 use super::CompletenessConfig;
 use super::facts::{self, Extent};
 use super::stored::Stored;
+use super::summary::Teller;
 use super::tracker::Tracker as Account;
 use super::view::View;
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::error::SinkError;
 use crate::line_writer::Refusal;
+use crate::metrics::Metrics;
 use crate::settled::Tracker;
 
 /// Bound on one question to a broker.
@@ -34,6 +36,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// A record of the account that no broker took in this time is sent again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A broker gives what there is long before.
+const QUIET: Duration = Duration::from_secs(5);
 /// Longest wait of the poll thread, so of a stop too.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -49,13 +53,22 @@ pub struct Keeper {
     consumer: Arc<BaseConsumer<QuietContext>>,
     producer: OnceCell<Producer>,
     asked: Mutex<HashMap<usize, Instant>>,
+    teller: Teller,
+}
+
+/// How far the topic was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    /// Offset behind the last record; -1 before the topic exists.
+    position: i64,
+    /// Whether nothing came behind it. Compaction may have removed the topic's last records, so that its end is never reached.
+    is_at_end: bool,
 }
 
 /// What the poll thread fills.
 struct Shared {
     view: Mutex<View>,
-    /// Offset up to which the topic was read; -1 before it exists.
-    position: watch::Sender<i64>,
+    progress: watch::Sender<Progress>,
     /// Records that an earlier owner wrote over ours.
     overwritten: Mutex<Vec<Stored>>,
 }
@@ -65,21 +78,22 @@ impl Keeper {
     ///
     /// # Errors
     /// When a setting is not one librdkafka takes.
-    pub fn new(config: &Config, destination: usize) -> Result<Self, SinkError> {
+    pub fn new(config: &Config, destination: usize, metrics: Arc<Metrics>) -> Result<Self, SinkError> {
         let group = config.group(destination);
+        let name = config.destinations.get(destination).map(|one| one.name.clone()).unwrap_or_default();
         let topic = format!("{group}.completeness");
         let mut client = config.kafka.client(&format!("{group}-completeness"));
         client
             .set("group.id", &topic)
             .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest");
-        let consumer = client.create_with_context(config.kafka.context()).map_err(|source| {
-            let destination = config.destinations.get(destination).map(|one| one.name.clone());
-            SinkError::Kafka { destination: destination.unwrap_or_default(), source }
-        })?;
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "true");
+        let consumer = client
+            .create_with_context(config.kafka.context())
+            .map_err(|source| SinkError::Kafka { destination: name.clone(), source })?;
         let shared = Shared {
             view: Mutex::default(),
-            position: watch::Sender::new(-1),
+            progress: watch::Sender::new(Progress { position: -1, is_at_end: false }),
             overwritten: Mutex::default(),
         };
         Ok(Self {
@@ -93,6 +107,7 @@ impl Keeper {
             consumer: Arc::new(consumer),
             producer: OnceCell::new(),
             asked: Mutex::default(),
+            teller: Teller::new(metrics, &name),
         })
     }
 
@@ -110,7 +125,7 @@ impl Keeper {
             .add_partition_offset(&self.topic, 0, Offset::Beginning)
             .and_then(|()| self.consumer.assign(&all));
         assigned.map_err(|source| SinkError::Kafka { destination: self.topic.clone(), source })?;
-        self.shared.position.send_replace(0);
+        self.shared.progress.send_replace(Progress { position: 0, is_at_end: false });
         let reader = Reader { shared: self.shared.clone() };
         let name = "completeness";
         let thread = ConsumerThread::spawn(name, self.consumer.clone(), reader, stop.clone(), POLL)
@@ -155,11 +170,19 @@ impl Keeper {
     }
 
     async fn catch_up(&self) -> KafkaResult<()> {
-        let mut position = self.shared.position.subscribe();
-        let _ = position.wait_for(|position| *position >= 0).await;
+        let mut progress = self.shared.progress.subscribe();
+        let _ = progress.wait_for(|progress| progress.position >= 0).await;
         let (_, end) = self.watermarks(&self.topic, 0).await?;
-        let _ = position.wait_for(|position| *position >= end).await;
-        Ok(())
+        loop {
+            let seen = *progress.borrow_and_update();
+            if seen.position >= end {
+                return Ok(());
+            }
+            let has_changed = tokio::time::timeout(QUIET, progress.changed()).await.is_ok();
+            if !has_changed && seen.is_at_end {
+                return Ok(());
+            }
+        }
     }
 
     async fn watermarks(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
@@ -247,6 +270,7 @@ impl Keeper {
             let view = self.shared.view();
             account.join(|partition, writer| view.elsewhere(partition, writer));
             drop(view);
+            self.teller.tell(&account);
             account.take_changes(horizon, self.config.writers)
         };
         if changes.is_empty() {
@@ -345,7 +369,7 @@ impl PollHandler for Reader {
                 tracing::warn!(%error, offset = record.offset(), "record of the completeness topic cannot be read");
             }
         }
-        self.shared.position.send_replace(record.offset() + 1);
+        self.shared.progress.send_replace(Progress { position: record.offset() + 1, is_at_end: false });
         ControlFlow::Continue(())
     }
 
@@ -354,7 +378,11 @@ impl PollHandler for Reader {
     }
 
     fn error(&mut self, error: &KafkaError) -> ControlFlow<()> {
-        tracing::debug!(%error, "completeness topic");
+        if matches!(error, KafkaError::PartitionEOF(_)) {
+            self.shared.progress.send_modify(|progress| progress.is_at_end = true);
+        } else {
+            tracing::debug!(%error, "completeness topic");
+        }
         ControlFlow::Continue(())
     }
 }

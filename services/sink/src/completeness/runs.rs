@@ -85,6 +85,11 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// Whether Kafka's retention made it.
+    pub fn is_of_retention(&self) -> bool {
+        self.before == Before::Retention
+    }
+
     /// How many numbers.
     pub fn count(&self) -> u64 {
         u64::try_from(self.last.saturating_sub(self.first).saturating_add(1)).unwrap_or_default()

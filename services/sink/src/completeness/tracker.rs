@@ -101,6 +101,11 @@ impl Tracker {
         }
     }
 
+    /// The partitions that are followed.
+    pub fn followed(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.is_live)
+    }
+
     /// Place of a writer in a partition.
     pub fn writer(&mut self, slot: usize, sal_index: i64, identity: &[u8], origin: i64) -> Option<usize> {
         Some(self.slots.get_mut(slot)?.writer(sal_index, identity, origin))
