@@ -37,12 +37,54 @@ async fn three_replicas_share_the_partitions_and_two_take_over_those_of_a_dead_o
     assert_eq!(stack.dead_letters().await.unwrap(), 0);
 }
 
+#[tokio::test]
+async fn a_replica_that_comes_and_goes_by_the_new_protocol_of_groups_loses_nothing() {
+    let mut options = Options::new(Generation::V1);
+    options.sink = serde_json::json!({"group_protocol": "consumer"});
+    let mut stack = Stack::recording(options).await.unwrap();
+    let first = stack.sink.take().unwrap();
+    stack.start_ingest().await.unwrap();
+    let mut second = stack.another_sink().await.unwrap();
+    let all = all_partitions(&[&first, &second]).await;
+    let ingest = stack.ingest.as_ref().unwrap();
+    ingest.metric_reaches("efd_ingest_records_delivered_total", 300.0).await.unwrap();
+    assert_eq!(second.terminate().await.unwrap(), Some(0));
+    eventually("the one that stays owns all partitions", || async {
+        let owned = assigned(&first).await?;
+        if owned == all { Ok(true) } else { anyhow::bail!("{owned} of {all}") }
+    })
+    .await
+    .unwrap();
+    stack.stop_ingest().await.unwrap();
+    let records = stack.records_in_kafka().await.unwrap();
+    stack.points_reach(records).await.unwrap();
+    assert_eq!(stack.dead_letters().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_static_member_that_restarts_keeps_its_partitions() {
+    let mut options = Options::new(Generation::V1);
+    options.sink = serde_json::json!({"group_instance_id": "replica-0", "session_timeout": "45s"});
+    let mut stack = Stack::recording(options).await.unwrap();
+    stack.start_ingest().await.unwrap();
+    let owned = all_partitions(&[stack.sink.as_ref().unwrap()]).await;
+    assert_eq!(stack.sink.take().unwrap().terminate().await.unwrap(), Some(0));
+    stack.start_sink().await.unwrap();
+    let sink = stack.sink.as_ref().unwrap();
+    eventually("the same partitions are owned again", || async { Ok(assigned(sink).await? == owned) })
+        .await
+        .unwrap();
+    stack.stop_ingest().await.unwrap();
+    let records = stack.records_in_kafka().await.unwrap();
+    stack.points_reach(records).await.unwrap();
+}
+
 async fn assigned(replica: &Service) -> anyhow::Result<f64> {
     Ok(replica.metrics().await?.sum("efd_sink_assigned_partitions", &[]))
 }
 
 /// Waits until each replica owns a part, and the sum stays the same from one look to the next; gives the sum.
-async fn all_partitions(replicas: &[&Service; 3]) -> f64 {
+async fn all_partitions(replicas: &[&Service]) -> f64 {
     let last = std::cell::Cell::new(0.0);
     eventually("each replica owns some partitions", || async {
         let mut owned = Vec::new();
