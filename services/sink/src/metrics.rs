@@ -113,14 +113,8 @@ impl Metrics {
                 .with_unit("By")
                 .with_description("Lines and records in batches not yet acknowledged")
                 .build(),
-            paused: gauge(
-                "efd_sink_paused_partitions",
-                "Partitions not read now: a full queue or a missing schema",
-            ),
-            incomplete: gauge(
-                "efd_sink_incomplete_records",
-                "Records that are not as they should be, by kind",
-            ),
+            paused: gauge("efd_sink_paused_partitions", "Partitions not read: a full queue or no schema"),
+            incomplete: gauge("efd_sink_incomplete_records", "Records not as they should be, by kind"),
             assigned: gauge("efd_sink_assigned_partitions", "Partitions that this replica owns"),
             commits: counter("efd_sink_commits", "Offset commits, by status"),
             registry_up: gauge("efd_sink_registry_up", "1 while the schema registry answers, else 0"),
