@@ -96,7 +96,15 @@ def deletes(client, second):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--registry", required=True, help="address of the schema registry")
-    client = SchemaRegistryClient({"url": parser.parse_args().registry})
+    parser.add_argument("--user", help="user and password, with a colon between them")
+    parser.add_argument("--authority", help="file with the authority of the registry's certificate")
+    arguments = parser.parse_args()
+    settings = {
+        "url": arguments.registry,
+        "basic.auth.user.info": arguments.user,
+        "ssl.ca.location": arguments.authority,
+    }
+    client = SchemaRegistryClient({name: value for name, value in settings.items() if value})
     first, second = registers_evolves_and_looks_up(client)
     writes_and_reads_with_registration(client)
     writes_without_registration(client)

@@ -23,10 +23,10 @@ pub use collector::{Collector, attribute, hex};
 pub use command::{Output, efd};
 pub use disk::Disk;
 pub use efd::servers::{Generation, Signal};
-pub use protection::{PASSWORD, Protection, Told, USER};
+pub use protection::{PASSWORD, Protection, Told, USER, certificates};
 pub use release::write_release;
 pub use service::{Service, binary};
-pub use stack::{CLIENT_TOKEN, Options, Registry, Stack, WORKER, interfaces};
+pub use stack::{CLIENT_TOKEN, Options, REGISTRY_TOKENS, Registry, Stack, WORKER, interfaces};
 
 /// Bound on anything that a test waits for; far longer than anything takes, since machines are shared.
 pub const DEADLINE: Duration = Duration::from_secs(180);

@@ -111,8 +111,11 @@ pub(crate) fn write_password(folder: &Path, password: &str) -> std::io::Result<(
     std::fs::write(folder.join(PASSWORD_FILE), format!("{password}\n"))
 }
 
-/// Makes an authority, and a certificate of its for the loopback interface.
-fn certificates(folder: &Path) -> anyhow::Result<Certificates> {
+/// Makes an authority, and a certificate of its for the loopback interface, which stands in one file with its key.
+///
+/// # Errors
+/// When the files cannot be written.
+pub fn certificates(folder: &Path) -> anyhow::Result<Certificates> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // With the same name as the broker's, that certificate would look as if it had signed itself.

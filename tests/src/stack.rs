@@ -24,6 +24,10 @@ pub const WORKER: &str = "test";
 /// Token of the credential `client`, for the sources of ingest that listen on the network.
 pub const CLIENT_TOKEN: &str = "client-token";
 
+/// Names and tokens of the credentials that a registry may be given. Whoever asks the registry shows the first.
+pub const REGISTRY_TOKENS: [(&str, &str); 3] =
+    [("admin", "admin-token"), ("reader", "reader-token"), ("lab", "lab-token")];
+
 /// What a test runs, and with which deviations from the usual settings.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -82,6 +86,8 @@ pub struct Stack {
     pub disk: Option<Disk>,
     options: Options,
     registry_port: u16,
+    /// Where the registry speaks TLS: its authority.
+    registry_authority: Option<PathBuf>,
     registry_grpc_port: u16,
     sink_admin: u16,
     sink_grpc: u16,
@@ -113,6 +119,7 @@ impl Stack {
             disk,
             options,
             registry_port: free_port()?,
+            registry_authority: None,
             registry_grpc_port: free_port()?,
             sink_admin: free_port()?,
             sink_grpc: free_port()?,
@@ -209,7 +216,7 @@ impl Stack {
             "components": self.options.components,
             "interfaces": interfaces(),
             "kafka": self.kafka_settings(),
-            "registry": {"url": self.registry_url()},
+            "registry": self.registry_settings(),
         });
         merge(&mut settings, &self.options.ingest);
         Ok(self.ingest.insert(self.start("ingest", &settings, admin)?))
@@ -224,7 +231,7 @@ impl Stack {
         let settings = json!({
             "service": {"admin": local(admin)},
             "grpc": local(self.gateway_port),
-            "registry": {"url": self.registry_url()},
+            "registry": self.registry_settings(),
             "influxdb": {"url": self.influxdb.url()},
         });
         self.gateway.insert(self.start("gateway", &settings, admin)?).ready().await
@@ -255,7 +262,8 @@ impl Stack {
 
     /// Address of the registry.
     pub fn registry_url(&self) -> String {
-        format!("http://{}", local(self.registry_port))
+        let scheme = if self.registry_authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", local(self.registry_port))
     }
 
     /// Address of the registry's gRPC server.
@@ -266,6 +274,7 @@ impl Stack {
     /// Lets sink and ingest use another registry, when they are started next.
     pub fn use_registry(&mut self, other: &Registry) {
         self.registry_port = other.port();
+        self.registry_authority = other.authority().cloned();
     }
 
     /// Address of the gateway.

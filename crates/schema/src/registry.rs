@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use efd_service::http::{Client, HttpError, is_address};
+use efd_service::http::{Client, HttpError, authorization, is_address};
 use efd_service::{Access, ConfigError, Env, Secret};
 use http::{Method, Request, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -29,10 +29,13 @@ const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 pub struct RegistryConfig {
     /// Address. Default `http://localhost:8081`.
     pub url: Option<String>,
-    /// User name for basic authentication; none means no authentication.
+    /// User name for basic authentication; none means a token, or no authentication.
     pub username: Option<String>,
     /// Password; only from the environment (`EFD_REGISTRY_PASSWORD` or `EFD_REGISTRY_PASSWORD_FILE`).
     pub password: Secret,
+    /// Token that is shown as `Bearer`, where there is no user name; only from the environment (`EFD_REGISTRY_TOKEN` or
+    /// `EFD_REGISTRY_TOKEN_FILE`).
+    pub token: Secret,
     /// Bound on one request. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -48,6 +51,7 @@ impl Default for RegistryConfig {
             url: None,
             username: None,
             password: Secret::default(),
+            token: Secret::default(),
             timeout: Duration::from_secs(10),
             ca_file: None,
             cached_schemas: 1000,
@@ -69,8 +73,8 @@ impl RegistryConfig {
         if self.url.is_none() {
             self.url = env.get("LSST_SCHEMA_REGISTRY_URL").map(str::to_owned);
         }
-        let Self { url, username, password, .. } = self;
-        Access { url, username, password, token: None }.overlay(env, "EFD_REGISTRY")
+        let Self { url, username, password, token, .. } = self;
+        Access { url, username, password, token: Some(token) }.overlay(env, "EFD_REGISTRY")
     }
 
     /// Refuses what cannot be asked; the settings stand under `registry`.
@@ -342,11 +346,8 @@ impl RegistryClient {
             .method(method)
             .uri(format!("{}{path}", config.url()))
             .header(header::ACCEPT, MEDIA_TYPE);
-        if let Some(user) = &config.username {
-            request = request.header(
-                header::AUTHORIZATION,
-                efd_service::http::basic_authorization(user, config.password.expose()),
-            );
+        if let Some(shown) = authorization(config.username.as_deref(), &config.password, &config.token) {
+            request = request.header(header::AUTHORIZATION, shown);
         }
         let body = match body {
             Some(body) => {

@@ -24,7 +24,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-use crate::chain;
+use crate::{Secret, chain};
 
 /// Longest body [`Client::send`] reads: 64 MiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -186,6 +186,18 @@ pub fn basic_authorization(user: &str, password: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(&text).expect("Base64 is ASCII without control characters");
     value.set_sensitive(true);
     value
+}
+
+/// The value of an `Authorization` header for a user with its password, else for a token; none where there is neither. Marked as
+/// secret.
+pub fn authorization(user: Option<&str>, password: &Secret, token: &Secret) -> Option<HeaderValue> {
+    if let Some(user) = user {
+        return Some(basic_authorization(user, password.expose()));
+    }
+    // A secret of the environment may hold what a header cannot; then the server will ask for one.
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+    value.set_sensitive(true);
+    (!token.is_empty()).then_some(value)
 }
 
 /// Whether the text is an address that [`Client`] can ask: `http` or `https`, and a host.

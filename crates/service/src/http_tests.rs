@@ -198,3 +198,15 @@ fn basic_authorization_is_marked_as_secret() {
     assert_eq!(value, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert!(value.is_sensitive());
 }
+
+#[test]
+fn a_user_is_shown_before_a_token_and_nothing_where_there_is_neither() {
+    let (password, token) = (Secret::from("pw"), Secret::from("t0ken"));
+    let shown = |user: Option<&str>, token: &Secret| {
+        authorization(user, &password, token).map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(shown(Some("me"), &token).unwrap(), basic_authorization("me", "pw").to_str().unwrap());
+    assert_eq!(shown(None, &token).unwrap(), "Bearer t0ken");
+    assert_eq!(shown(None, &Secret::default()), None);
+    assert_eq!(shown(None, &Secret::from("two\nlines")), None);
+}

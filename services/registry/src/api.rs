@@ -7,12 +7,16 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use serde_json::json;
 
+use crate::access::Caller;
 use crate::answer::{self, Answer};
+use crate::audit;
 use crate::body::{self, ConfigChange, SchemaBody};
 use crate::change::{Change, Outcome};
 use crate::error::RegistryError;
+use crate::metrics::Metrics;
 use crate::replica::Replicas;
 use crate::route::Call;
+use crate::sal::Policy;
 use crate::state::State;
 use crate::store::Store;
 
@@ -27,12 +31,14 @@ pub struct Request {
     pub target: String,
     /// Body; empty where none is read.
     pub body: Bytes,
-    /// Who asks, as the client says it; checked wherever the request is answered.
+    /// Who asks, as the client says it, to be passed on; checked again wherever the request is answered.
     pub authorization: Option<HeaderValue>,
+    /// Who asks, as it was found.
+    pub caller: Caller,
 }
 
 impl Request {
-    /// The request for a path and its query, of nobody.
+    /// The request for a path and its query, of the registry itself.
     ///
     /// # Errors
     /// When there is no such path.
@@ -40,7 +46,8 @@ impl Request {
         let target = target.into();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let call = Call::find(&Method::GET, path, query)?;
-        Ok(Self { call, method: Method::GET, target, body: Bytes::new(), authorization: None })
+        let (body, authorization, caller) = (Bytes::new(), None, Caller::default());
+        Ok(Self { call, method: Method::GET, target, body, authorization, caller })
     }
 }
 
@@ -55,12 +62,21 @@ pub struct Reply {
     pub stale: Option<Duration>,
     /// What is wrong although the request was done; for the header `Warning`.
     pub warning: Option<String>,
+    /// Seconds after which a client that was turned away may try again; for the header `Retry-After`.
+    pub retry_after: Option<u32>,
+}
+
+impl Reply {
+    /// An answer with nothing beside it.
+    pub fn new(status: StatusCode, body: Bytes) -> Self {
+        Self { status, body, stale: None, warning: None, retry_after: None }
+    }
 }
 
 impl From<Answer> for Reply {
     fn from(body: Answer) -> Self {
         let status = if body.is_empty() { StatusCode::NO_CONTENT } else { StatusCode::OK };
-        Self { status, body, stale: None, warning: None }
+        Self::new(status, body)
     }
 }
 
@@ -71,6 +87,8 @@ pub struct Api {
     pub store: Store,
     /// The other registries on the same log.
     pub replicas: Replicas,
+    /// Instruments.
+    pub(crate) metrics: Metrics,
 }
 
 impl Api {
@@ -85,24 +103,16 @@ impl Api {
         if request.call.is_change() { self.write(request).await } else { self.read(request).map(Reply::from) }
     }
 
-    /// Makes the change that a request asks for, here or where the writer is. What the log says already is answered without a write.
+    /// Makes the change that a request asks for, here or where the writer is. What the log says already is answered without a
+    /// write; that it cannot be is for the writer to say.
     async fn write(&self, request: &Request) -> Result<Reply, RegistryError> {
-        let state = self.store.state()?;
-        let change = change_of(&state, request)?;
-        if let Some(outcome) = self.store.known(&change)? {
+        let change = change_of(&*self.store.state()?, request);
+        if let Ok(change) = &change
+            && let Some(outcome) = self.store.known(change)?
+        {
             return Ok(answer::outcome(&outcome).into());
         }
-        let warning = match &change {
-            Change::Register { subject, schema, .. } => state.warning(subject, schema),
-            _ => None,
-        };
-        let reply = self.replicas.write(self, request, &change).await?;
-        let warning = warning.filter(|_| reply.status.is_success());
-        if let Some(warning) = &warning {
-            let subject = request.call.subject().unwrap_or("");
-            tracing::warn!(subject, warning, "a schema was registered that InfluxDB or SAL cannot take");
-        }
-        Ok(Reply { warning, ..reply })
+        self.replicas.write(self, request).await
     }
 
     /// Makes the change that another replica's client asks for.
@@ -110,21 +120,51 @@ impl Api {
     /// # Errors
     /// Why it is refused, or failed; `NotWriter` when this replica does not write, and nothing was done.
     pub(crate) async fn answer_forwarded(&self, request: &Request) -> Result<Reply, RegistryError> {
-        let change = change_of(&*self.store.state()?, request)?;
         if self.replicas.elsewhere().is_some() {
             return Err(RegistryError::NotWriter);
         }
-        self.write_here(request, change).await
+        self.write_here(request).await
     }
 
     /// Makes a change as the writer.
     ///
     /// # Errors
     /// Why it is refused, or failed; `NotWriter` when this replica does not write, and nothing was done.
-    pub(crate) async fn write_here(&self, request: &Request, change: Change) -> Result<Reply, RegistryError> {
+    pub(crate) async fn write_here(&self, request: &Request) -> Result<Reply, RegistryError> {
+        let state = self.store.state()?;
+        let result = match change_of(&state, request) {
+            Ok(change) => self.change(&state, change).await,
+            Err(error) => Err(error),
+        };
+        let (outcome, warning) = match result {
+            Ok((outcome, warning)) => (Ok(outcome), warning),
+            Err(error) => (Err(error), None),
+        };
+        audit::changed(request, &outcome);
+        if let Some(warning) = &warning {
+            let subject = request.call.subject().unwrap_or("");
+            tracing::warn!(subject, warning, "a schema was registered that InfluxDB or SAL cannot take");
+        }
+        Ok(Reply { warning, ..answer::outcome(&outcome?).into() })
+    }
+
+    /// The outcome, and what to warn of.
+    async fn change(
+        &self,
+        state: &State,
+        change: Change,
+    ) -> Result<(Outcome, Option<String>), RegistryError> {
+        let warning = match &change {
+            Change::Register { subject, schema, .. } => state.warning(subject, schema),
+            _ => None,
+        };
         let result = self.store.change(change).await;
-        audit(request, &result);
-        Ok(answer::outcome(&result?).into())
+        match &result {
+            Ok(_) if warning.is_some() => self.metrics.not_storable(Policy::Warn),
+            Err(RegistryError::NotStorable { .. }) => self.metrics.not_storable(Policy::Refuse),
+            _ => {}
+        }
+        Ok((result?, warning))
     }
 
     /// Answers from memory.
@@ -137,21 +177,6 @@ impl Api {
     }
 }
 
-/// One line for each write: who wanted what, and what came of it.
-fn audit(request: &Request, result: &Result<Outcome, RegistryError>) {
-    let (method, path) = (&request.method, request.target.as_str());
-    let subject = request.call.subject().unwrap_or("");
-    match result {
-        Ok(Outcome::Registered { id, version, .. }) => {
-            tracing::info!(target: "audit", %method, path, subject, id, version, "schema registered");
-        }
-        Ok(outcome) => tracing::info!(target: "audit", %method, path, subject, ?outcome, "changed"),
-        Err(error) => {
-            let (_, code) = error.status_and_code();
-            tracing::info!(target: "audit", %method, path, subject, code, %error, "not changed");
-        }
-    }
-}
 /// The change that a request asks for.
 fn change_of(state: &State, request: &Request) -> Result<Change, RegistryError> {
     let bytes = &request.body;
@@ -184,7 +209,7 @@ mod tests {
         let request = |method: &str, path: &str| {
             let method: Method = method.parse().unwrap();
             let call = Call::find(&method, path, "").unwrap();
-            Request { call, method, target: path.into(), body: body.clone(), authorization: None }
+            Request { call, method, target: path.into(), body: body.clone(), ..Request::get("/").unwrap() }
         };
         let changes = [
             ("POST", "/subjects/a/versions"),

@@ -1,15 +1,20 @@
 //! Settings of the registry.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::uri::Authority;
 use bytesize::ByteSize;
 use efd_kafka::KafkaConfig;
+use efd_service::server::credentials;
+use efd_service::server::tls::TlsConfig;
 use efd_service::{ConfigError, Env, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Credential;
 use crate::compatibility::Level;
+use crate::limits::LimitsConfig;
 use crate::proxy::config::UpstreamConfig;
 use crate::sal::Policies;
 
@@ -27,6 +32,12 @@ pub struct Config {
     pub grpc_limits: GrpcConfig,
     /// Several registries on one log.
     pub replicas: ReplicasConfig,
+    /// Who may ask, over REST and gRPC. None: everybody.
+    pub credentials: Vec<Credential>,
+    /// Certificate of both servers. None: no TLS.
+    pub tls: TlsConfig,
+    /// Bounds on clients.
+    pub limits: LimitsConfig,
     /// Another registry, which this one stands in front of.
     pub upstream: UpstreamConfig,
     /// Where Kafka is.
@@ -84,6 +95,10 @@ pub struct ReplicasConfig {
     /// `host:port` at which other replicas reach the gRPC server of this one. Default: the address from which this machine
     /// reaches Kafka, and the port of `grpc`.
     pub advertise: Option<String>,
+    /// File with the authority of the other replicas' certificate, when TLS is on and that is not a public one. Default none.
+    pub ca_file: Option<PathBuf>,
+    /// Name in the certificate of the other replicas. Default: the host that each advertises.
+    pub server_name: Option<String>,
     /// Time between two looks at whether the writer is there. Default 500 ms.
     #[serde(with = "humantime_serde")]
     pub probe_interval: Duration,
@@ -107,6 +122,8 @@ impl Default for ReplicasConfig {
     fn default() -> Self {
         Self {
             advertise: None,
+            ca_file: None,
+            server_name: None,
             probe_interval: Duration::from_millis(500),
             takeover_after: Duration::from_secs(3),
         }
@@ -152,6 +169,9 @@ impl Default for Config {
             grpc: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9181)),
             grpc_limits: GrpcConfig::default(),
             replicas: ReplicasConfig::default(),
+            credentials: Vec::new(),
+            tls: TlsConfig::default(),
+            limits: LimitsConfig::default(),
             upstream: UpstreamConfig::default(),
             kafka: KafkaConfig::default(),
             schemas: SchemasConfig::default(),
@@ -194,6 +214,7 @@ impl Settings for Config {
             self.grpc = grpc;
         }
         self.replicas.overlay(env);
+        credentials::overlay(&mut self.credentials, env)?;
         self.upstream.overlay(env)?;
         if self.upstream.is_proxy() {
             // A proxy never asks Kafka, so nothing about it can be missing.
@@ -206,6 +227,14 @@ impl Settings for Config {
         self.replicas.check()?;
         self.upstream.check()?;
         self.grpc_limits.check()?;
+        self.limits.check()?;
+        self.tls.check()?;
+        credentials::check(&self.credentials, "credentials")?;
+        let mut prefixes = self.credentials.iter().flat_map(|credential| &credential.prefixes);
+        if prefixes.any(|prefix| prefix.starts_with(":.:") || prefix.starts_with(":*:")) {
+            let problem = "names of the default context have nothing in front, those of another :.name:";
+            return Err(ConfigError::invalid("credentials.prefixes", problem));
+        }
         let schemas = &self.schemas;
         let longest = Duration::from_secs(300);
         if schemas.topic.is_empty() {
@@ -265,6 +294,9 @@ mod tests {
             ("replicas: {advertise: somewhere}", "replicas.advertise"),
             ("replicas: {takeover_after: 600ms}", "replicas.takeover_after"),
             ("grpc_limits: {max_streams: 0}", "grpc_limits.max_streams"),
+            ("limits: {body_timeout: 0s}", "limits.body_timeout"),
+            ("tls: {key_file: k.pem}", "tls.certificate_file"),
+            ("credentials: [{name: a}]", "EFD_REGISTRY_TOKEN_A"),
             ("schemas: {write_queue: 0}", "schemas.write_queue"),
             ("schemas: {write_group: 0}", "schemas.write_group"),
             ("schemas: {max_schema_bytes: 10B}", "schemas.max_schema_bytes"),

@@ -2,6 +2,7 @@
 //!
 //! Clients decide by `error_code`; people read the message, so messages that Confluent's registry has are worded as there.
 
+use efd_service::server::credentials::Denied;
 use thiserror::Error;
 
 /// A refused or failed request.
@@ -172,6 +173,23 @@ pub enum RegistryError {
         /// Why.
         reason: String,
     },
+    /// The caller shows no credential, or one that is not known.
+    #[error("{0}")]
+    Unauthenticated(Denied),
+    /// The credential does not allow it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// More is asked than may be.
+    #[error("{whose}; try again in {retry_after} s")]
+    TooManyRequests {
+        /// What there is too much of.
+        whose: String,
+        /// Seconds after which to try again, at least 1.
+        retry_after: u32,
+    },
+    /// The body of a request came too slowly.
+    #[error("the body did not come within {0} s (setting limits.body_timeout)")]
+    BodyTimedOut(u64),
     /// Every id was given; this registry can give no more.
     #[error("no schema id is left")]
     NoIdLeft,
@@ -182,6 +200,8 @@ impl RegistryError {
     pub const fn status_and_code(&self) -> (u16, u32) {
         match self {
             Self::MalformedBody(_) => (400, 400),
+            Self::Unauthenticated(_) => (401, 40101),
+            Self::Forbidden(_) => (403, 40301),
             Self::PathNotFound => (404, 404),
             Self::SubjectNotFound(_) => (404, 40401),
             Self::VersionNotFound(_) => (404, 40402),
@@ -193,6 +213,7 @@ impl RegistryError {
             Self::NoSubjectCompatibility(_) => (404, 40408),
             Self::NoSubjectMode(_) => (404, 40409),
             Self::MethodNotAllowed(_) => (405, 405),
+            Self::BodyTimedOut(_) => (408, 408),
             Self::Incompatible { .. } => (409, 40901),
             Self::InvalidSchema(_) | Self::NotStorable { .. } => (422, 42201),
             Self::InvalidVersion(_) => (422, 42202),
@@ -203,6 +224,7 @@ impl RegistryError {
             Self::IdDoesNotMatch { .. } => (422, 42207),
             Self::InvalidSubject(_) => (422, 42208),
             Self::TooLarge(_) | Self::TooLargeForTopic(_) => (422, 42209),
+            Self::TooManyRequests { .. } => (429, 42901),
             Self::Refused(_) => (500, 50001),
             Self::ContextNotEmpty(_) => (422, 42211),
             Self::NotLoaded(_)

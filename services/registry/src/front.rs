@@ -4,19 +4,24 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::answer;
 use crate::api::{Api, Reply, Request};
+use crate::audit;
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
 use crate::proxy::Proxy;
 use crate::proxy::shadow::Shadow;
 use crate::route::Call;
+use crate::scope;
 use crate::store::View;
 
 /// What the servers, REST and gRPC, ask.
 #[derive(Debug)]
 pub(crate) struct Front {
     place: Place,
+    /// Who may ask.
+    pub(crate) access: Access,
     /// Instruments.
     pub(crate) metrics: Metrics,
     /// Longest record in the log.
@@ -35,27 +40,41 @@ pub(crate) enum Place {
 }
 
 impl Front {
-    /// Answers from `place`.
-    pub(crate) fn new(place: Place, metrics: Metrics, max_schema_bytes: u64) -> Self {
-        Self { place, metrics, max_schema_bytes }
+    /// Answers from `place` whom `access` admits.
+    pub(crate) fn new(place: Place, access: Access, metrics: Metrics, max_schema_bytes: u64) -> Self {
+        Self { place, access, metrics, max_schema_bytes }
     }
 
     /// Makes the change that another replica's client asks for. With [`answer`](Self::answer) the only way in.
     ///
     /// # Errors
-    /// As [`Api::answer_forwarded`]; none in a proxy, which has no log.
+    /// As [`Api::answer_forwarded`], and when the client's credential does not allow it; none in a proxy, which has no log.
     pub(crate) async fn answer_forwarded(&self, request: &Request) -> Result<Reply, RegistryError> {
+        check(request)?;
         match self.own() {
             Some(own) => own.answer_forwarded(request).await,
             None => Err(RegistryError::NotWriter),
         }
     }
 
-    /// Answers a request.
+    /// Answers a request, as far as its caller may ask.
     ///
     /// # Errors
     /// Why it is refused, or why it failed.
     pub(crate) async fn answer(&self, request: &Request) -> Result<Reply, RegistryError> {
+        check(request)?;
+        if request.caller.prefixes().is_empty() {
+            return self.unscoped(request).await;
+        }
+        // Rare, and larger than all else.
+        Box::pin(scope::answer(self, request)).await
+    }
+
+    /// Answers a request whoever asks.
+    ///
+    /// # Errors
+    /// Why it is refused, or why it failed.
+    pub(crate) async fn unscoped(&self, request: &Request) -> Result<Reply, RegistryError> {
         match &self.place {
             Place::Own(api) => api.answer(request).await,
             // Whether a registry is here, not there.
@@ -89,4 +108,12 @@ impl Front {
             std::future::pending::<()>().await;
         }
     }
+}
+
+fn check(request: &Request) -> Result<(), RegistryError> {
+    let checked = request.caller.check(request);
+    if let (Err(error), true) = (&checked, request.call.is_change()) {
+        audit::refused(request, error);
+    }
+    checked
 }

@@ -1,5 +1,6 @@
 //! The gRPC server: schemas for services, writes of other replicas, health and reflection on one port.
 
+mod connections;
 mod forward;
 mod schema;
 mod watch;
@@ -8,10 +9,15 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::http::HeaderValue;
 use efd_proto::registry::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::registry::v1::forward_service_server::ForwardServiceServer;
 use efd_proto::registry::v1::schema_service_server::SchemaServiceServer;
 use efd_service::Stop;
+use efd_service::server::tls_listener::TlsListener;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic::{Code, Status};
@@ -20,6 +26,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
+use self::connections::bounded;
 use crate::config::Config;
 use crate::error::RegistryError;
 use crate::front::Front;
@@ -32,11 +39,10 @@ const FORWARD_OVERHEAD: u64 = 64 * 1024;
 ///
 /// # Errors
 /// When the address is in use or not ours.
-pub fn listen(config: &Config) -> anyhow::Result<TcpIncoming> {
+pub async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     let address = config.grpc;
-    let incoming = TcpIncoming::bind(address)
-        .with_context(|| format!("gRPC server cannot listen on {address} (setting grpc)"))?;
-    Ok(incoming.with_nodelay(Some(true)))
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("gRPC server cannot listen on {address} (setting grpc)"))
 }
 
 /// `host:port` at which other replicas reach the server that listens on `bound`.
@@ -65,7 +71,7 @@ fn toward(servers: &str) -> Option<IpAddr> {
 /// # Errors
 /// When the listening socket fails, or the descriptions for reflection are damaged.
 pub async fn serve(
-    incoming: TcpIncoming,
+    (listener, tls): (TcpListener, Option<Arc<ServerConfig>>),
     front: Arc<Front>,
     config: &Config,
     stop: Stop,
@@ -73,7 +79,20 @@ pub async fn serve(
     let (health, health_server) = tonic_health::server::health_reporter();
     let router = router(front.clone(), health_server, config, &stop)?;
     let telling = tell(health, front, stop.clone());
-    let serving = router.serve_with_incoming_shutdown(incoming, async move { stop.requested().await });
+    let most = config.limits.max_connections;
+    let serving = async {
+        let stopped = async move { stop.requested().await };
+        match tls {
+            Some(tls) => {
+                let connections = Box::pin(TlsListener::new(listener, tls).into_stream());
+                router.serve_with_incoming_shutdown(bounded(connections, most), stopped).await
+            }
+            None => {
+                let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+                router.serve_with_incoming_shutdown(bounded(connections, most), stopped).await
+            }
+        }
+    };
     let (outcome, ()) = tokio::join!(serving, telling);
     outcome.context("gRPC server failed")
 }
@@ -123,6 +142,12 @@ async fn tell(health: HealthReporter, front: Arc<Front>, stop: Stop) {
     set(ServingStatus::NotServing).await;
 }
 
+/// What a call shows of its caller.
+fn authorization(metadata: &MetadataMap) -> Result<Option<HeaderValue>, Status> {
+    let value = metadata.get("authorization").map(|value| HeaderValue::from_bytes(value.as_encoded_bytes()));
+    value.transpose().map_err(|_| Status::unauthenticated("authorization is not a header of HTTP"))
+}
+
 /// The status of a call that was refused or failed.
 impl From<RegistryError> for Status {
     fn from(error: RegistryError) -> Self {
@@ -133,7 +158,7 @@ impl From<RegistryError> for Status {
 /// The code of a status of HTTP.
 const fn code(status: u16) -> Code {
     match status {
-        400 | 405 | 422 => Code::InvalidArgument,
+        400 | 405 | 408 | 422 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::NotFound,

@@ -4,6 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use tokio::sync::{mpsc, watch};
 
+use crate::sal::Policy;
 use crate::store::{View, Write};
 
 /// What can be wrong with a record of the log.
@@ -38,6 +39,9 @@ pub struct Metrics {
     log_records_skipped: Counter<u64>,
     writer: Gauge<u64>,
     forwarded: Counter<u64>,
+    not_storable: Counter<u64>,
+    connections: Gauge<u64>,
+    certificate_reloads: Counter<u64>,
 }
 
 impl Metrics {
@@ -69,6 +73,22 @@ impl Metrics {
                 .u64_counter("efd_registry_writes_forwarded")
                 .with_description("writes sent to the replica that writes, by result: answered or failed")
                 .build(),
+            not_storable: meter
+                .u64_counter("efd_registry_not_storable")
+                .with_description(
+                    "new schemas that InfluxDB or SAL cannot take, by what became of them: warned or refused",
+                )
+                .build(),
+            connections: meter
+                .u64_gauge("efd_registry_connections")
+                .with_description("connections to the REST interface; the bound is limits.max_connections")
+                .build(),
+            certificate_reloads: meter
+                .u64_counter("efd_registry_certificate_reloads")
+                .with_description(
+                    "changes of the certificate's files, by whether the new certificate can be used",
+                )
+                .build(),
         };
         metrics.zero();
         metrics
@@ -84,7 +104,14 @@ impl Metrics {
         for reason in SkipReason::ALL {
             self.log_records_skipped.add(0, &[KeyValue::new("reason", reason.label())]);
         }
+        for outcome in ["warned", "refused"] {
+            self.not_storable.add(0, &[KeyValue::new("outcome", outcome)]);
+        }
+        for outcome in ["used", "refused"] {
+            self.certificate_reloads.add(0, &[KeyValue::new("outcome", outcome)]);
+        }
         self.writer.record(0, &[]);
+        self.connections.record(0, &[]);
     }
 
     /// A request was answered.
@@ -109,6 +136,23 @@ impl Metrics {
     pub fn forwarded(&self, answered: bool) {
         let result = if answered { "answered" } else { "failed" };
         self.forwarded.add(1, &[KeyValue::new("result", result)]);
+    }
+
+    /// A schema was found that InfluxDB or SAL cannot take.
+    pub fn not_storable(&self, policy: Policy) {
+        let outcome = if policy == Policy::Refuse { "refused" } else { "warned" };
+        self.not_storable.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// There are so many connections to the REST interface.
+    pub fn connections(&self, count: usize) {
+        self.connections.record(count as u64, &[]);
+    }
+
+    /// The certificate's files changed.
+    pub fn certificate_reloaded(&self, is_used: bool) {
+        let outcome = if is_used { "used" } else { "refused" };
+        self.certificate_reloads.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// Whether this process may write.

@@ -50,8 +50,10 @@ pub fn matches_prefix(subject: &str, prefix: &str) -> bool {
         let name = split(subject).map_or(subject, |(_, name)| name);
         return name.starts_with(rest);
     }
-    let prefix = prefix.strip_prefix(":.:").unwrap_or(prefix);
-    subject.starts_with(prefix)
+    match prefix.strip_prefix(":.:") {
+        Some(rest) => subject.starts_with(rest) && context_of(subject) == DEFAULT_CONTEXT,
+        None => subject.starts_with(prefix),
+    }
 }
 
 fn split(subject: &str) -> Option<(&str, &str)> {
@@ -110,6 +112,7 @@ mod tests {
             (":.lab:a1", "a", false),
             (":.lab:a1", ":.lab:", true),
             ("a1", ":.:a", true),
+            (":.lab:a1", ":.:", false),
         ];
         for (subject, prefix, expected) in table {
             assert_eq!(matches_prefix(subject, prefix), expected, "{subject} {prefix}");

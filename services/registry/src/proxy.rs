@@ -29,6 +29,7 @@ use efd_service::{Context, Stop};
 use tokio::sync::{OnceCell, mpsc};
 
 use crate::api::{Reply, Request};
+use crate::audit;
 use crate::error::RegistryError;
 use config::UpstreamConfig;
 use file::CacheFile;
@@ -163,8 +164,11 @@ impl Proxy {
     async fn write(&self, asked: &Asked<'_>) -> Result<Reply, RegistryError> {
         let request = asked.request;
         let answered = self.upstream.ask(asked.method.clone(), &asked.target, &request.body).await;
-        let Answer { status, body } = answered.inspect_err(|_| self.telemetry.answered(Source::Failed))?;
-        if status.is_success() {
+        let answered = answered.map(Reply::from);
+        audit::passed_on(request, &answered);
+        let reply = answered.inspect_err(|_| self.telemetry.answered(Source::Failed))?;
+        let body = &reply.body;
+        if reply.status.is_success() {
             let is_delete = request.method == axum::http::Method::DELETE;
             let gone = lock(&self.memory).written(asked.subject.as_ref(), is_delete);
             if let Some(file) = &self.file {
@@ -173,7 +177,7 @@ impl Proxy {
                 }
             }
             if let Kind::Register { key } = &asked.kind
-                && let Some(id) = request::id_in(&body)
+                && let Some(id) = request::id_in(body)
             {
                 let entry = Entry::registration(body.clone(), now(), asked.subject.clone());
                 self.keep(key, entry).await;
@@ -182,7 +186,7 @@ impl Proxy {
             }
         }
         self.telemetry.answered(Source::Upstream);
-        Ok(Reply { status, body, stale: None, warning: None })
+        Ok(reply)
     }
 
     async fn keep_registration(&self, key: &Arc<str>, id: u64, subject: Option<Arc<str>>) {
@@ -216,7 +220,7 @@ impl Proxy {
         self.telemetry.answered(source);
         let is_stale = source == Source::Stale || (source == Source::Memory && self.upstream.is_away());
         let stale = is_stale.then(|| age(entry));
-        Reply { status: entry.status, body: entry.body.clone(), stale, warning: None }
+        Reply { stale, ..Reply::new(entry.status, entry.body.clone()) }
     }
 }
 
@@ -251,6 +255,12 @@ fn now() -> u64 {
 
 fn age(entry: &Entry) -> Duration {
     Duration::from_millis(now().saturating_sub(entry.at))
+}
+
+impl From<Answer> for Reply {
+    fn from(Answer { status, body, warning }: Answer) -> Self {
+        Self { warning, ..Self::new(status, body) }
+    }
 }
 
 impl Entry {

@@ -21,10 +21,9 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::api::{Api, Reply, Request};
-use crate::change::Change;
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
-use crate::replica::peer::Peers;
+use crate::replica::peer::{Dial, Peers};
 use crate::store::{Store, View};
 
 /// Longest wait before a writer that could not be reached is tried again; a new writer ends it at once.
@@ -50,8 +49,9 @@ struct Failure {
 }
 
 impl Replicas {
-    pub(crate) fn new(me: Arc<str>, store: &Store, metrics: Metrics) -> Self {
-        let peers = Arc::new(Peers::new());
+    /// This replica is `me` to the others, which are reached as `dial` says.
+    pub(crate) fn new(me: Arc<str>, store: &Store, dial: Dial, metrics: Metrics) -> Self {
+        let peers = Arc::new(Peers::new(dial));
         Self { me, view: store.watch(), peers, timeout: store.write_timeout(), metrics }
     }
 
@@ -75,14 +75,9 @@ impl Replicas {
     ///
     /// # Errors
     /// Why it is refused, or may not have been made.
-    pub(crate) async fn write(
-        &self,
-        api: &Api,
-        request: &Request,
-        change: &Change,
-    ) -> Result<Reply, RegistryError> {
+    pub(crate) async fn write(&self, api: &Api, request: &Request) -> Result<Reply, RegistryError> {
         let deadline = Instant::now() + self.timeout;
-        let written = tokio::time::timeout_at(deadline, self.try_write(api, request, change, deadline)).await;
+        let written = tokio::time::timeout_at(deadline, self.try_write(api, request, deadline)).await;
         written.unwrap_or(Err(RegistryError::WriteTimedOut(self.timeout.as_secs())))
     }
 
@@ -90,13 +85,12 @@ impl Replicas {
         &self,
         api: &Api,
         request: &Request,
-        change: &Change,
         deadline: Instant,
     ) -> Result<Reply, RegistryError> {
         loop {
             let writer = self.elsewhere();
             let problem = match &writer {
-                None => match api.write_here(request, change.clone()).await {
+                None => match api.write_here(request).await {
                     Err(RegistryError::NotWriter) => RegistryError::NotWriter,
                     // Done or not, the same again has the same outcome.
                     Err(error @ (RegistryError::Fenced | RegistryError::WriteFailed(_)))
@@ -146,17 +140,16 @@ impl Replicas {
                 _ => failed(status.message().to_owned(), is_idempotent),
             })?;
         self.metrics.forwarded(true);
-        let ForwardResponse { status, body, next_offset } = answered;
+        let ForwardResponse { status, body, next_offset, warning, retry_after } = answered;
         let mut view = self.view.clone();
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(RETRY);
         // The write is done; that this replica is slow to read it must not make the answer an error.
         let _ = tokio::time::timeout(left, view.wait_for(|view| view.next_offset >= next_offset)).await;
         let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
         Ok(Reply {
-            status: status.unwrap_or(StatusCode::BAD_GATEWAY),
-            body: body.into(),
-            stale: None,
-            warning: None,
+            warning: Some(warning).filter(|warning| !warning.is_empty()),
+            retry_after: Some(retry_after).filter(|seconds| *seconds > 0),
+            ..Reply::new(status.unwrap_or(StatusCode::BAD_GATEWAY), body.into())
         })
     }
 }

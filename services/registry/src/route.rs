@@ -142,13 +142,20 @@ impl Call {
         )
     }
 
-    /// The subject that a change is about; none for what is about all of them.
+    /// The subject that it is about; none for what is about all of them.
     pub fn subject(&self) -> Option<&str> {
         match self {
-            Self::Register { subject, .. }
+            Self::Versions { subject, .. }
+            | Self::LatestWith { subject, .. }
+            | Self::LookUp { subject, .. }
+            | Self::Compatibility { subject, .. }
+            | Self::Register { subject, .. }
             | Self::DeleteSubject { subject, .. }
             | Self::DeleteVersion { subject, .. } => Some(subject),
-            Self::SetConfig { subject }
+            Self::Version(of) | Self::VersionText(of) | Self::ReferencedBy { of, .. } => Some(&of.subject),
+            Self::Config { subject, .. }
+            | Self::Mode { subject, .. }
+            | Self::SetConfig { subject }
             | Self::ClearConfig { subject }
             | Self::SetMode { subject, .. }
             | Self::ClearMode { subject, .. } => subject.as_deref(),

@@ -37,6 +37,7 @@ use crate::error::RegistryError;
 use crate::metrics::{self, Metrics};
 use crate::proxy::config::Writes;
 use crate::replica::election::Election;
+use crate::replica::peer::Dial;
 use crate::state::State;
 use crate::topic::{self, TopicError};
 use crate::{reader, writer};
@@ -88,11 +89,11 @@ pub struct Log {
     is_writer: watch::Sender<bool>,
     /// False where another registry writes this log.
     may_write: bool,
-    replicas: ReplicasConfig,
+    replicas: (ReplicasConfig, Dial),
 }
 
 /// Makes a store that knows nothing yet. It holds the latch `schemas`.
-pub fn open(config: &Config, ctx: &Context, metrics: &Metrics) -> (Store, Log) {
+pub fn open(config: &Config, ctx: &Context, dial: Dial, metrics: &Metrics) -> (Store, Log) {
     let state = Arc::new(State::new(config.compatibility).with_policies(&config.sal));
     let (view, seen) = watch::channel(View { state, next_offset: 0, is_loaded: false });
     let (sender, queue) = mpsc::channel(config.schemas.write_queue);
@@ -116,7 +117,7 @@ pub fn open(config: &Config, ctx: &Context, metrics: &Metrics) -> (Store, Log) {
         latch: ctx.ready.latch("schemas"),
         is_writer,
         may_write: config.upstream.shadow.as_ref().is_none_or(|shadow| shadow.writes == Writes::Both),
-        replicas: config.replicas.clone(),
+        replicas: (config.replicas.clone(), dial),
     };
     (store, log)
 }

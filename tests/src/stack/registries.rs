@@ -1,5 +1,7 @@
 //! Further registries beside the stack's own: replicas on its Kafka, proxies in front of it.
 
+use std::path::PathBuf;
+
 use efd::servers::free_port;
 use serde_json::{Value, json};
 
@@ -14,17 +16,28 @@ pub struct Registry {
     pub service: Service,
     http: u16,
     grpc: u16,
+    /// Where it speaks TLS.
+    authority: Option<PathBuf>,
 }
 
 impl Registry {
     /// Address of its REST interface.
     pub fn url(&self) -> String {
-        format!("http://{}", local(self.http))
+        format!("{}://{}", self.scheme(), local(self.http))
     }
 
     /// Address of its gRPC server.
     pub fn grpc_url(&self) -> String {
-        format!("http://{}", local(self.grpc))
+        format!("{}://{}", self.scheme(), local(self.grpc))
+    }
+
+    /// Its certificate authority, where it speaks TLS.
+    pub fn authority(&self) -> Option<&PathBuf> {
+        self.authority.as_ref()
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.authority.is_some() { "https" } else { "http" }
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -60,6 +73,7 @@ impl Stack {
             environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let folder = self.folder().join(label);
         let service = Service::start("registry", &folder, &usual.to_string(), admin, &pairs)?;
-        Ok(Registry { service, http, grpc })
+        let authority = usual.pointer("/replicas/ca_file").and_then(Value::as_str).map(PathBuf::from);
+        Ok(Registry { service, http, grpc, authority })
     }
 }

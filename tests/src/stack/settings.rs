@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use efd::influxdb::InfluxDbConfig;
 use serde_json::{Value, json};
 
-use super::{CLIENT_TOKEN, Options, Stack, WORKER, interfaces, local};
+use super::{CLIENT_TOKEN, Options, REGISTRY_TOKENS, Stack, WORKER, interfaces, local};
 
 impl Stack {
     /// Writes a settings file for the command `efd` with all addresses of this stack.
@@ -16,7 +16,7 @@ impl Stack {
         let InfluxDbConfig { version, .. } = self.influxdb.config();
         let settings = json!({
             "kafka": self.kafka_settings(),
-            "registry": {"url": self.registry_url()},
+            "registry": self.registry_settings(),
             "influxdb": {"url": self.influxdb.url(), "version": version},
             "gateway": self.gateway_url(),
             "sinks": {WORKER: {
@@ -36,6 +36,11 @@ impl Stack {
         let address = self.kafka.bootstrap_servers();
         let mut environment = protection.environment(told, &address, (password, self.folder()));
         environment.push(("EFD_INGEST_TOKEN_CLIENT", CLIENT_TOKEN.to_owned()));
+        let [(_, admin), (_, reader), (_, lab)] = REGISTRY_TOKENS;
+        let shown = ["EFD_REGISTRY_TOKEN_ADMIN", "EFD_REGISTRY_TOKEN", "EFD_REGISTRY_UPSTREAM_TOKEN"];
+        environment.extend(shown.map(|name| (name, admin.to_owned())));
+        environment.push(("EFD_REGISTRY_TOKEN_READER", reader.to_owned()));
+        environment.push(("EFD_REGISTRY_TOKEN_LAB", lab.to_owned()));
         let token = self.influxdb.config().token;
         if !token.is_empty() {
             environment.push(("EFD_INFLUXDB_TOKEN", token.expose().to_owned()));
@@ -52,6 +57,8 @@ impl Stack {
             json!({"database": "efd"})
         };
         merge(&mut destination, &place);
+        let mut registry = self.registry_settings();
+        merge(&mut registry, &json!({"timeout": "2s"}));
         let mut settings = json!({
             "service": {"admin": local(self.sink_admin)},
             // Any; only one replica can have the port that the command knows.
@@ -59,11 +66,16 @@ impl Stack {
             "worker": WORKER,
             "components": self.options.components,
             "kafka": self.kafka_settings(),
-            "registry": {"url": self.registry_url(), "timeout": "2s"},
+            "registry": registry,
             "destinations": [destination],
         });
         merge(&mut settings, &self.options.sink);
         settings
+    }
+
+    /// How services and command reach the registry.
+    pub(super) fn registry_settings(&self) -> Value {
+        json!({"url": self.registry_url(), "ca_file": self.registry_authority})
     }
 
     pub(super) fn kafka_settings(&self) -> Value {

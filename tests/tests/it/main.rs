@@ -24,6 +24,7 @@ mod registry_openapi;
 mod registry_proxy;
 mod registry_replicas;
 mod registry_sal;
+mod registry_security;
 mod repair;
 mod replicas;
 mod security;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Method};
+use axum::http::Method;
 use efd_proto::registry::v1::forward_service_server::ForwardService;
 use efd_proto::registry::v1::{ForwardRequest, ForwardResponse, GetWriterRequest, GetWriterResponse};
 use tonic::{Request as Call, Response, Status};
 
+use super::authorization;
 use crate::api::Request;
 use crate::config::Config;
 use crate::error::RegistryError;
@@ -34,17 +35,16 @@ impl Service {
 #[tonic::async_trait]
 impl ForwardService for Service {
     async fn forward(&self, call: Call<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
-        let authorization =
-            call.metadata().get("authorization").map(|value| value.as_encoded_bytes().to_vec());
+        let authorization = authorization(call.metadata())?;
+        let admitted = self.front.access.admit(authorization.as_ref());
         let ForwardRequest { method, target, body } = call.into_inner();
         let invalid = |what: &str| Status::invalid_argument(format!("{what} is not one of HTTP"));
         let method: Method = method.parse().map_err(|_| invalid("method"))?;
-        let authorization = authorization.map(HeaderValue::try_from).transpose();
-        let authorization = authorization.map_err(|_| invalid("authorization"))?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let result = match route::Call::find(&method, path, query) {
-            Ok(call) => {
-                let request = Request { call, method, target, body: body.into(), authorization };
+        let found = admitted.and_then(|caller| Ok((caller, route::Call::find(&method, path, query)?)));
+        let result = match found {
+            Ok((caller, call)) => {
+                let request = Request { call, method, target, body: body.into(), authorization, caller };
                 let answered =
                     tokio::time::timeout(self.timeout, self.front.answer_forwarded(&request)).await;
                 answered.map_err(|_| Status::deadline_exceeded("the write took too long"))?
@@ -64,6 +64,8 @@ impl ForwardService for Service {
             status: reply.status.as_u16().into(),
             body: reply.body.to_vec(),
             next_offset: self.front.own().map_or(0, |own| own.replicas.next_offset()),
+            warning: reply.warning.unwrap_or_default(),
+            retry_after: reply.retry_after.unwrap_or_default(),
         }))
     }
 

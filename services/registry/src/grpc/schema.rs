@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use efd_proto::registry::v1::schema_service_server::SchemaService;
 use efd_proto::registry::v1::{
     GetLatestVersionRequest, GetLatestVersionResponse, GetSchemaRequest, GetSchemaResponse, SubjectVersion,
@@ -18,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request as Call, Response, Status};
 
+use super::authorization;
 use super::watch::Watch;
 use crate::api::Request;
 use crate::config::GrpcConfig;
@@ -64,8 +64,19 @@ impl Service {
 
     /// What the REST interface answers to a GET of `target`.
     async fn get<T: DeserializeOwned>(&self, target: String, metadata: &MetadataMap) -> Result<T, Status> {
-        let request = Request { authorization: authorization(metadata)?, ..Request::get(target)? };
-        let answered = tokio::time::timeout(self.timeout, self.front.answer(&request)).await;
+        let request = self.request(target, metadata)?;
+        self.ask(&request).await
+    }
+
+    /// A GET of `target` by whoever calls.
+    fn request(&self, target: String, metadata: &MetadataMap) -> Result<Request, Status> {
+        let authorization = authorization(metadata)?;
+        let caller = self.front.access.admit(authorization.as_ref())?;
+        Ok(Request { authorization, caller, ..Request::get(target)? })
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Status> {
+        let answered = tokio::time::timeout(self.timeout, self.front.answer(request)).await;
         let reply = answered.map_err(|_| Status::deadline_exceeded("the registry took too long"))??;
         if !reply.status.is_success() {
             let message = serde_json::from_slice(&reply.body).map(|error: ErrorAnswer| error.message);
@@ -117,9 +128,10 @@ impl SchemaService for Service {
         })?;
         // Refuses as a list of the subjects would.
         let prefix = utf8_percent_encode(&call.get_ref().subject_prefix, NON_ALPHANUMERIC);
-        self.get::<Vec<String>>(format!("/subjects?subjectPrefix={prefix}"), call.metadata()).await?;
+        let list = self.request(format!("/subjects?subjectPrefix={prefix}"), call.metadata())?;
+        self.ask::<Vec<String>>(&list).await?;
         let WatchVersionsRequest { subject_prefix, include_known } = call.into_inner();
-        let mut watch = Watch::new(view, subject_prefix, include_known);
+        let mut watch = Watch::new(view, (list.caller, subject_prefix), include_known);
         let (sender, receiver) = mpsc::channel(AHEAD);
         let stop = self.stop.clone();
         tokio::spawn(async move {
@@ -136,9 +148,4 @@ impl SchemaService for Service {
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
-}
-
-fn authorization(metadata: &MetadataMap) -> Result<Option<HeaderValue>, Status> {
-    let value = metadata.get("authorization").map(|value| HeaderValue::from_bytes(value.as_encoded_bytes()));
-    value.transpose().map_err(|_| Status::unauthenticated("authorization is not a header of HTTP"))
 }

@@ -7,6 +7,7 @@ use efd_proto::registry::v1::{SubjectVersion, WatchVersionsResponse};
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
+use crate::access::Caller;
 use crate::error::RegistryError;
 use crate::state::State;
 use crate::store::View;
@@ -15,19 +16,20 @@ use crate::store::View;
 #[derive(Debug)]
 pub(super) struct Watch {
     view: watch::Receiver<View>,
-    prefix: String,
+    /// Who watches, and the beginning of the subjects that it wants.
+    wanted: (Caller, String),
     /// The highest version seen of each subject.
     seen: HashMap<Arc<str>, u32>,
 }
 
 impl Watch {
-    pub(super) fn new(view: watch::Receiver<View>, prefix: String, include_known: bool) -> Self {
+    pub(super) fn new(view: watch::Receiver<View>, wanted: (Caller, String), include_known: bool) -> Self {
         let mut seen = HashMap::new();
         if !include_known {
-            let known = unseen(&view.borrow().state, &prefix, &seen);
+            let known = unseen(&view.borrow().state, &wanted, &seen);
             seen.extend(known);
         }
-        Self { view, prefix, seen }
+        Self { view, wanted, seen }
     }
 
     /// Sends until the client is gone (none), or the log is no longer read.
@@ -36,7 +38,7 @@ impl Watch {
         sender: &mpsc::Sender<Result<WatchVersionsResponse, Status>>,
     ) -> Option<RegistryError> {
         loop {
-            let new = unseen(&self.view.borrow_and_update().state, &self.prefix, &self.seen);
+            let new = unseen(&self.view.borrow_and_update().state, &self.wanted, &self.seen);
             for (subject, version) in new {
                 // Looked up only now, so that nothing is held for a slow client; it may have been deleted meanwhile.
                 let found = version_of(&self.view.borrow().state, &subject, version);
@@ -53,9 +55,14 @@ impl Watch {
 }
 
 /// The versions above those seen, in the order of their subjects and numbers.
-fn unseen(state: &State, prefix: &str, seen: &HashMap<Arc<str>, u32>) -> Vec<(Arc<str>, u32)> {
+fn unseen(
+    state: &State,
+    (caller, prefix): &(Caller, String),
+    seen: &HashMap<Arc<str>, u32>,
+) -> Vec<(Arc<str>, u32)> {
     let mut new = Vec::new();
-    for (name, subject) in state.subjects.iter().filter(|(name, _)| name.starts_with(prefix)) {
+    let is_wanted = |name: &str| name.starts_with(prefix) && caller.may_use(name);
+    for (name, subject) in state.subjects.iter().filter(|(name, _)| is_wanted(name)) {
         let last = seen.get(name).copied().unwrap_or(0);
         let above = subject.live().filter(|version| version.version > last);
         new.extend(above.map(|version| (name.clone(), version.version)));
@@ -89,8 +96,8 @@ mod tests {
         let first = View { state: Arc::new(state), next_offset: 0, is_loaded: true };
         let (views, view) = watch::channel(first);
         let (sender, mut sent) = mpsc::channel(16);
-        let mut watch = Watch::new(view.clone(), "a".into(), false);
-        let mut whole = Watch::new(view, String::new(), true);
+        let mut watch = Watch::new(view.clone(), (Caller::default(), "a".into()), false);
+        let mut whole = Watch::new(view, (Caller::default(), String::new()), true);
         let apply = |record: Record| {
             views.send_modify(|view| Arc::make_mut(&mut view.state).apply(&record).unwrap());
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use bytesize::ByteSize;
-use efd_service::{ConfigError, Env, Secret};
+use efd_service::{Access, ConfigError, Env, Secret};
 use serde::{Deserialize, Serialize};
 
 /// Another registry, which this one stands in front of or beside.
@@ -18,6 +18,9 @@ pub struct UpstreamConfig {
     pub username: Option<String>,
     /// Password; only from the environment (`EFD_REGISTRY_UPSTREAM_PASSWORD` or `EFD_REGISTRY_UPSTREAM_PASSWORD_FILE`).
     pub password: Secret,
+    /// Token that is shown to it as `Bearer`, where there is no user name; only from the environment
+    /// (`EFD_REGISTRY_UPSTREAM_TOKEN` or `EFD_REGISTRY_UPSTREAM_TOKEN_FILE`).
+    pub token: Secret,
     /// File with the certificate authority of the upstream, when its own is not a public one.
     pub ca_file: Option<PathBuf>,
     /// Bound on one request to it. Default 5 s.
@@ -80,6 +83,7 @@ impl Default for UpstreamConfig {
             url: None,
             username: None,
             password: Secret::default(),
+            token: Secret::default(),
             ca_file: None,
             timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(5),
@@ -104,16 +108,8 @@ impl UpstreamConfig {
     }
 
     pub(crate) fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
-        if let Some(url) = env.get("EFD_REGISTRY_UPSTREAM_URL") {
-            self.url = Some(url.to_owned());
-        }
-        if let Some(user) = env.get("EFD_REGISTRY_UPSTREAM_USERNAME") {
-            self.username = Some(user.to_owned());
-        }
-        if let Some(password) = env.secret("EFD_REGISTRY_UPSTREAM_PASSWORD")? {
-            self.password = password;
-        }
-        Ok(())
+        let Self { url, username, password, token, .. } = self;
+        Access { url, username, password, token: Some(token) }.overlay(env, "EFD_REGISTRY_UPSTREAM")
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

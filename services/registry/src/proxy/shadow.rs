@@ -18,8 +18,9 @@ use tokio::sync::Semaphore;
 use super::config::{ShadowConfig, Side, UpstreamConfig, Writes};
 use super::memory::Memory;
 use super::telemetry::Telemetry;
-use super::upstream::{Answer, Upstream};
+use super::upstream::Upstream;
 use crate::api::{Api, Reply, Request};
+use crate::audit;
 use crate::error::RegistryError;
 
 /// Comparisons at once where the setting says nothing.
@@ -150,8 +151,12 @@ impl Shadow {
             return self.own.answer(request).await;
         }
         let method = if request.method == Method::HEAD { Method::GET } else { request.method.clone() };
-        let Answer { status, body } = self.upstream.ask(method, &request.target, &request.body).await?;
-        Ok(Reply { status, body, stale: None, warning: None })
+        let asked = self.upstream.ask(method, &request.target, &request.body).await;
+        let answered = asked.map(Reply::from);
+        if request.call.is_change() {
+            audit::passed_on(request, &answered);
+        }
+        answered
     }
 
     fn report(&self, request: &Request, chosen: &Answered, other: &Answered) {
@@ -224,12 +229,8 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Answered {
-        Ok(Reply {
-            status: StatusCode::from_u16(status).unwrap(),
-            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
-            stale: None,
-            warning: None,
-        })
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        Ok(Reply::new(StatusCode::from_u16(status).unwrap(), body))
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use efd_service::Backoff;
-use efd_service::http::{Client, basic_authorization};
+use efd_service::http::{Client, authorization};
 use serde::Deserialize;
 
 use super::config::UpstreamConfig;
 use super::telemetry::Telemetry;
 use crate::error::RegistryError;
-use crate::rest::V1_JSON;
+use crate::rest::{self, V1_JSON};
 
 /// Bounds of the wait before an upstream that is away is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -22,6 +22,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
+    /// What it warned of.
+    pub(super) warning: Option<String>,
 }
 
 #[derive(Debug)]
@@ -60,8 +62,7 @@ impl Answer {
 
 impl Upstream {
     pub(super) fn new(config: &UpstreamConfig, telemetry: Telemetry) -> anyhow::Result<Self> {
-        let authorization =
-            config.username.as_deref().map(|user| basic_authorization(user, config.password.expose()));
+        let authorization = authorization(config.username.as_deref(), &config.password, &config.token);
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         Ok(Self {
             client: Client::new(config.ca_file.as_deref())?,
@@ -121,11 +122,13 @@ impl Upstream {
         self.telemetry.asked(started.elapsed());
         let problem = match answered {
             Ok(answer) => {
-                let (status, body) = (answer.status(), answer.into_body());
+                let (status, warning) = (answer.status(), answer.headers().get(header::WARNING));
+                let warning = warning.and_then(|warning| warning.to_str().ok()).map(rest::warning_text);
+                let body = answer.into_body();
                 match problem_of(status, &body) {
                     None => {
                         self.is_back();
-                        return Ok(Answer { status, body });
+                        return Ok(Answer { status, body, warning });
                     }
                     Some(problem) => problem,
                 }
@@ -199,7 +202,8 @@ mod tests {
             (422, r#"{"error_code":40403}"#, false),
         ];
         for (status, body, expected) in table {
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), body: Bytes::from(body) };
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, body: Bytes::from(body), warning: None };
             assert_eq!(answer.is_not_found(), expected, "{status} {body}");
         }
     }

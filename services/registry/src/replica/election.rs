@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::ReplicasConfig;
-use crate::replica::peer::Peers;
+use crate::replica::peer::{Dial, Peers};
 use crate::store::View;
 
 /// What the writing task asks about its turn.
@@ -32,11 +32,11 @@ impl Election {
     pub(crate) fn new(
         me: Arc<str>,
         view: watch::Receiver<View>,
-        config: ReplicasConfig,
+        (config, dial): (ReplicasConfig, Dial),
         may_write: bool,
     ) -> Self {
         // A connection of its own: a writer that is busy with forwarded writes is still there.
-        Self { me, view, peers: Arc::new(Peers::new()), config, may_write }
+        Self { me, view, peers: Arc::new(Peers::new(dial)), config, may_write }
     }
 
     /// Address of this replica.

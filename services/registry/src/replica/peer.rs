@@ -3,28 +3,71 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use efd_proto::registry::v1::forward_service_client::ForwardServiceClient;
 use efd_proto::registry::v1::{ForwardRequest, ForwardResponse, GetWriterRequest};
+use efd_service::chain;
 use tonic::metadata::AsciiMetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request as Call, Status};
 
 use crate::api::Request;
+use crate::config::Config;
 
 /// Bound on becoming connected, and on the question whether a replica writes.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time without an answer after which a connection is taken for broken, though nobody closed it.
 const KEEPALIVE: Duration = Duration::from_secs(2);
 
+/// How replicas are reached.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dial {
+    /// With it, as all of them have the same settings.
+    tls: Option<ClientTlsConfig>,
+}
+
+impl Dial {
+    /// With TLS where this replica's own server has it.
+    ///
+    /// # Errors
+    /// When the file with the authority cannot be read.
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        if config.tls.certificate_file.is_none() {
+            return Ok(Self::default());
+        }
+        let mut tls = ClientTlsConfig::new();
+        tls = match &config.replicas.ca_file {
+            None => tls.with_native_roots(),
+            Some(path) => {
+                let authority = std::fs::read(path)
+                    .with_context(|| format!("cannot read {} (setting replicas.ca_file)", path.display()))?;
+                tls.ca_certificate(Certificate::from_pem(authority))
+            }
+        };
+        if let Some(name) = &config.replicas.server_name {
+            tls = tls.domain_name(name);
+        }
+        Ok(Self { tls: Some(tls) })
+    }
+
+    fn endpoint(&self, address: &str) -> Result<Endpoint, tonic::transport::Error> {
+        match &self.tls {
+            None => Endpoint::from_shared(format!("http://{address}")),
+            Some(tls) => Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls.clone()),
+        }
+    }
+}
+
 /// Connections to replicas; only the last one is kept, because only the writer is ever asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
+    dial: Dial,
     last: Mutex<Option<(Arc<str>, Channel)>>,
 }
 
 impl Peers {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(dial: Dial) -> Self {
+        Self { dial, last: Mutex::default() }
     }
 
     /// Whether this replica is there and says that it writes.
@@ -67,8 +110,9 @@ impl Peers {
         {
             return Ok(ForwardServiceClient::new(channel.clone()));
         }
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| Status::unavailable(format!("{address} is not an address: {error}")))?;
+        let endpoint = self.dial.endpoint(address);
+        let endpoint =
+            endpoint.map_err(|error| Status::unavailable(format!("{address}: {}", chain(&error))))?;
         let channel = endpoint
             .connect_timeout(PROBE_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE)
