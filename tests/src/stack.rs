@@ -92,6 +92,7 @@ pub struct Stack {
     sink_admin: u16,
     sink_grpc: u16,
     gateway_port: u16,
+    gateway_http_port: u16,
     folder: TempDir,
 }
 
@@ -124,6 +125,7 @@ impl Stack {
             sink_admin: free_port()?,
             sink_grpc: free_port()?,
             gateway_port: free_port()?,
+            gateway_http_port: free_port()?,
             folder,
         })
     }
@@ -231,6 +233,7 @@ impl Stack {
         let settings = json!({
             "service": {"admin": local(admin)},
             "grpc": local(self.gateway_port),
+            "http": {"address": local(self.gateway_http_port)},
             "registry": self.registry_settings(),
             "influxdb": {"url": self.influxdb.url()},
         });

@@ -34,6 +34,7 @@ pub struct Files {
 struct Ports {
     registry: u16,
     gateway: u16,
+    gateway_http: u16,
     registry_admin: u16,
     sink_admin: u16,
     sink_grpc: u16,
@@ -79,6 +80,11 @@ impl Files {
     /// Address of the gateway's gRPC.
     pub fn gateway(&self) -> String {
         local(self.ports.gateway)
+    }
+
+    /// Address of the gateway for clients of InfluxDB.
+    pub fn gateway_http(&self) -> String {
+        local(self.ports.gateway_http)
     }
 
     /// Address of ingest's admin port.
@@ -129,6 +135,7 @@ impl Files {
         json!({
             "service": service(self.ports.gateway_admin),
             "grpc": format!("127.0.0.1:{}", self.ports.gateway),
+            "http": {"address": format!("127.0.0.1:{}", self.ports.gateway_http)},
             "registry": {"url": self.registry()},
             "influxdb": {
                 "url": influxdb.url(),
@@ -183,6 +190,7 @@ impl Ports {
         Ok(Self {
             registry: free_port()?,
             gateway: free_port()?,
+            gateway_http: free_port()?,
             registry_admin: free_port()?,
             sink_admin: free_port()?,
             sink_grpc: free_port()?,

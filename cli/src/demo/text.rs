@@ -25,7 +25,7 @@ pub fn greeting(files: &Files, servers: &Servers) -> String {
         files.influxdb,
         pid(servers.influxdb.as_ref().and_then(|db| db.pid()))
     ));
-    line(&format!("  gateway    {} (gRPC)", files.gateway()));
+    line(&format!("  gateway    {} (gRPC), {} (InfluxQL)", files.gateway(), files.gateway_http()));
     line(&format!("  sink       {}/metrics", files.sink_admin()));
     line(&format!("  ingest     {}/metrics", files.ingest_admin()));
     line("");

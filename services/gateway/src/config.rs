@@ -7,8 +7,15 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use efd_schema::{RegistryConfig, TopicSubname};
 use efd_service::http::is_address;
+use efd_service::server::credentials;
+use efd_service::server::tls::TlsConfig;
 use efd_service::{Access, ConfigError, Env, Secret, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
+
+use crate::credentials::Credential;
+use crate::http::config::HttpConfig;
+use crate::http::discovery::DiscoveryConfig;
+use crate::quota::QuotaConfig;
 
 /// Settings of the service, one YAML file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +36,16 @@ pub struct Config {
     pub query: QueryConfig,
     /// How connections are kept.
     pub server: ServerConfig,
+    /// InfluxQL over HTTP.
+    pub http: HttpConfig,
+    /// Certificate of both servers. None: no TLS.
+    pub tls: TlsConfig,
+    /// Who may ask; none: everybody.
+    pub credentials: Vec<Credential>,
+    /// Names by which clients find the gateway.
+    pub discovery: DiscoveryConfig,
+    /// How much one caller may ask, where its credential does not say.
+    pub quota: QuotaConfig,
 }
 
 /// Where InfluxDB is, 1.x or 2.x: both answer InfluxQL.
@@ -109,6 +126,11 @@ impl Default for Config {
             influxdb: InfluxDbConfig::default(),
             query: QueryConfig::default(),
             server: ServerConfig::default(),
+            http: HttpConfig::default(),
+            tls: TlsConfig::default(),
+            credentials: Vec::new(),
+            discovery: DiscoveryConfig::default(),
+            quota: QuotaConfig::default(),
         }
     }
 }
@@ -168,6 +190,16 @@ impl InfluxDbConfig {
     }
 }
 
+impl Config {
+    fn check_quotas(&self) -> Result<(), ConfigError> {
+        let quotas = self.credentials.iter().filter_map(|credential| credential.quota.as_ref());
+        if quotas.chain([&self.quota]).all(QuotaConfig::is_valid) {
+            return Ok(());
+        }
+        Err(ConfigError::invalid("quota", "must let queries through: its numbers must be more than 0"))
+    }
+}
+
 impl Settings for Config {
     const ADMIN_PORT: u16 = 9604;
 
@@ -185,6 +217,8 @@ impl Settings for Config {
         if let Some(address) = env.parsed("EFD_GATEWAY_GRPC")? {
             self.grpc = address;
         }
+        self.http.overlay(env)?;
+        credentials::overlay(&mut self.credentials, env)?;
         self.topic_subname.overlay(env);
         Ok(())
     }
@@ -193,6 +227,11 @@ impl Settings for Config {
         let Self { influxdb, query, server, .. } = self;
         self.registry.check()?;
         self.topic_subname.check()?;
+        self.http.check()?;
+        self.tls.check()?;
+        credentials::check(&self.credentials, "credentials")?;
+        self.discovery.check(&self.http.path, &self.credentials)?;
+        self.check_quotas()?;
         let rules = [
             (is_address(influxdb.url()), "influxdb.url", "must be an address such as http://localhost:8086"),
             (!influxdb.database.is_empty(), "influxdb.database", "must not be empty"),

@@ -24,6 +24,20 @@ pub enum QueryError {
         /// Near names, or what to do.
         hint: String,
     },
+    /// Nobody is known to have asked.
+    #[error("who asks is not known")]
+    Unauthenticated,
+    /// The caller's credentials do not reach the topic.
+    #[error("these credentials may not read topic {topic}, only what begins with {allowed}")]
+    ForbiddenTopic {
+        /// The topic.
+        topic: String,
+        /// Beginnings of topics.
+        allowed: String,
+    },
+    /// The caller's credentials do not reach the database.
+    #[error("these credentials may not read database {0}, which the gateway answers from")]
+    ForbiddenDatabase(String),
     /// A schema that no topic can be described by.
     #[error("the latest schema of topic {topic} cannot be used")]
     Schema {
@@ -69,6 +83,8 @@ impl QueryError {
         match self {
             Self::InvalidArgument(_) => Code::InvalidArgument,
             Self::UnknownTopic { .. } => Code::NotFound,
+            Self::Unauthenticated => Code::Unauthenticated,
+            Self::ForbiddenTopic { .. } | Self::ForbiddenDatabase(_) => Code::PermissionDenied,
             Self::Schema { .. } | Self::Misfit { .. } => Code::FailedPrecondition,
             Self::TooManyQueries(_) => Code::ResourceExhausted,
             Self::Stopping => Code::Unavailable,
@@ -151,6 +167,7 @@ mod tests {
             (QueryError::InvalidArgument("start is missing".into()), Code::InvalidArgument),
             (QueryError::UnknownTopic { topic: "t".into(), hint: String::new() }, Code::NotFound),
             (QueryError::TooManyQueries(64), Code::ResourceExhausted),
+            (QueryError::ForbiddenDatabase("efd".into()), Code::PermissionDenied),
             (QueryError::Stopping, Code::Unavailable),
             (QueryError::Deadline, Code::DeadlineExceeded),
             (QueryError::Registry(unreachable), Code::Unavailable),

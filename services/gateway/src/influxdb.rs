@@ -1,12 +1,12 @@
 //! Asks InfluxDB, 1.x or 2.x, over its `/query`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use efd_service::http::{Client, HttpError, basic_authorization};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,6 +19,9 @@ use crate::row::RowReader;
 
 /// Longest body of an answer with an error status that is read for its message.
 const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// The header in which InfluxDB tells which it is.
+const VERSION_HEADER: &str = "x-influxdb-version";
 
 /// Longest name of a measurement or field that is taken.
 const MAX_NAME: usize = 1024 * 1024;
@@ -93,6 +96,26 @@ pub enum InfluxDbError {
 pub struct InfluxDb {
     http: Client,
     config: Arc<InfluxDbConfig>,
+    /// What it said last.
+    version: Arc<RwLock<Option<Version>>>,
+}
+
+/// Which InfluxDB answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// In its own words, such as `1.8.10` or `v2.7.1`.
+    pub text: String,
+    /// Whether it is 2.x, where a bucket has the place of database and retention policy.
+    pub is_second: bool,
+}
+
+/// What comes of a form that is passed on.
+#[derive(Debug)]
+pub enum Passed {
+    /// The head of an answer, whose body still arrives.
+    Answer(http::response::Parts, Answer),
+    /// InfluxDB refuses it with this status and message.
+    Says(StatusCode, String),
 }
 
 /// An answer whose body still arrives. Dropping it closes the connection, which ends the query in InfluxDB.
@@ -109,7 +132,8 @@ impl InfluxDb {
     /// # Errors
     /// When the certificate authority's file cannot be used.
     pub fn new(config: &InfluxDbConfig) -> Result<Self, HttpError> {
-        Ok(Self { http: Client::new(config.ca_file.as_deref())?, config: Arc::new(config.clone()) })
+        let http = Client::new(config.ca_file.as_deref())?;
+        Ok(Self { http, config: Arc::new(config.clone()), version: Arc::default() })
     }
 
     /// Where the topic of this measurement is stored.
@@ -134,7 +158,61 @@ impl InfluxDb {
         let request = Request::get(format!("{}/ping", self.url())).body(Bytes::new());
         let request = request.map_err(|error| self.unreachable(&error))?;
         let answer = self.http.send(request, timeout).await.map_err(|error| self.failed(error))?;
-        if answer.status().is_success() { Ok(()) } else { Err(self.refusal(answer.status(), answer.body())) }
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer.status(), answer.body()));
+        }
+        self.note_version(answer.headers());
+        Ok(())
+    }
+
+    /// Which InfluxDB it is, where it has answered before.
+    pub fn known_version(&self) -> Option<Version> {
+        self.version.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which InfluxDB it is; asks where that is not known.
+    ///
+    /// # Errors
+    /// See [`InfluxDbError`].
+    pub async fn version(&self, timeout: Duration) -> Result<Version, InfluxDbError> {
+        if let Some(version) = self.known_version() {
+            return Ok(version);
+        }
+        self.ping(timeout).await?;
+        self.known_version().ok_or_else(|| self.malformed("it does not tell its version".to_owned()))
+    }
+
+    fn note_version(&self, headers: &HeaderMap) {
+        let Some(text) = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok()) else { return };
+        let mut known = self.version.write().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|version| version.text != text) {
+            let major =
+                text.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+            *known =
+                Some(Version { text: text.to_owned(), is_second: major.is_some_and(|major| major >= 2) });
+        }
+    }
+
+    /// Passes on a form with parameters of `/query`, and gives the answer as it comes, in a media type that `accept` names.
+    ///
+    /// # Errors
+    /// See [`InfluxDbError`]; not when InfluxDB finds fault with the query itself.
+    pub async fn pass(&self, form: String, accept: Option<&HeaderValue>) -> Result<Passed, InfluxDbError> {
+        let any = HeaderValue::from_static("*/*");
+        let request = self.post(form, accept.unwrap_or(&any))?;
+        let timeout = self.config.timeout;
+        let answer = self.http.stream(request, timeout).await.map_err(|error| self.failed(error))?;
+        self.note_version(answer.headers());
+        let status = answer.status();
+        if status.is_success() {
+            let (head, body) = answer.into_parts();
+            return Ok(Passed::Answer(head, Answer { body, url: self.url().to_owned(), timeout }));
+        }
+        let body = error_body(answer, timeout).await;
+        match self.refusal(status, &body) {
+            InfluxDbError::Refused { .. } => Ok(Passed::Says(status, error_text(&body))),
+            error => Err(error),
+        }
     }
 
     /// Names of all measurements.
@@ -203,8 +281,13 @@ impl InfluxDb {
         let config = &*self.config;
         let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let body = format!("db={}&epoch=ns{more}&q={}", encoded(&config.database), encoded(statement));
+        self.post(body, &HeaderValue::from_static("application/json"))
+    }
+
+    fn post(&self, body: String, accept: &HeaderValue) -> Result<Request<Bytes>, InfluxDbError> {
+        let config = &*self.config;
         let mut request = Request::post(format!("{}/query", self.url()))
-            .header(ACCEPT, "application/json")
+            .header(ACCEPT, accept)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         if !config.token.is_empty() {
             let mut value = HeaderValue::from_str(&format!("Token {}", config.token.expose()))
@@ -249,6 +332,11 @@ impl InfluxDb {
 }
 
 impl Answer {
+    /// Says that what came cannot be the whole answer.
+    pub fn broken_off(&self, reason: &impl std::fmt::Display) -> InfluxDbError {
+        InfluxDbError::BrokenOff { url: self.url.clone(), reason: reason.to_string() }
+    }
+
     /// The next piece of the body; none at its end.
     ///
     /// # Errors

@@ -142,6 +142,31 @@ fn source_into(source: Source<'_>, out: &mut String) {
 }
 
 /// An identifier in double quotes.
+pub fn quote(name: &str) -> String {
+    let mut quoted = String::with_capacity(name.len() + 2);
+    quote_into(name, &mut quoted);
+    quoted
+}
+
+/// A regular expression, with its slashes, for all names that begin with one of these.
+pub fn regex_of_beginnings(beginnings: &[String]) -> String {
+    let mut regex = String::from("/^(");
+    for (index, beginning) in beginnings.iter().enumerate() {
+        if index > 0 {
+            regex.push('|');
+        }
+        for character in beginning.chars() {
+            if character.is_ascii_punctuation() && character != '_' {
+                regex.push('\\');
+            }
+            regex.push(character);
+        }
+    }
+    regex.push_str(")/");
+    regex
+}
+
+/// An identifier in double quotes.
 fn quote_into(name: &str, out: &mut String) {
     escape_into(name, '"', out);
 }

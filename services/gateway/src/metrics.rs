@@ -27,10 +27,12 @@ pub enum Kind {
     QueryAligned,
     /// `Tail`
     Tail,
+    /// InfluxQL over HTTP
+    InfluxQl,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::ListTopics,
         Self::GetTopic,
         Self::EstimateCost,
@@ -40,6 +42,7 @@ impl Kind {
         Self::QueryPacked,
         Self::QueryAligned,
         Self::Tail,
+        Self::InfluxQl,
     ];
 
     /// The value of the label `kind`.
@@ -54,6 +57,7 @@ impl Kind {
             Self::QueryPacked => "query_packed",
             Self::QueryAligned => "query_aligned",
             Self::Tail => "tail",
+            Self::InfluxQl => "influxql",
         }
     }
 
@@ -188,6 +192,8 @@ pub fn status_name(code: Code) -> &'static str {
         Code::ResourceExhausted => "resource_exhausted",
         Code::FailedPrecondition => "failed_precondition",
         Code::Unavailable => "unavailable",
+        Code::Unauthenticated => "unauthenticated",
+        Code::PermissionDenied => "permission_denied",
         Code::Internal => "internal",
         // `QueryError` gives no other.
         _ => "other",

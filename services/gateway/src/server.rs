@@ -1,12 +1,16 @@
-//! The gRPC server: queries, health and reflection on one port, and how it ends.
+//! The gRPC server: queries, health and reflection on one port, and how all servers end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use efd_proto::query::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::query::v1::query_service_server::QueryServiceServer;
 use efd_service::Stop;
+use efd_service::server::tls::ServerCertificate;
+use efd_service::server::tls_listener::TlsListener;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -14,12 +18,13 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::Builder as Reflection;
 
 use crate::config::ServerConfig;
+use crate::guard::Guarded;
 use crate::service::Service;
 
 /// Time that clients have, after their answers were cut, to take the status and close.
 const CUT_GRACE: Duration = Duration::from_secs(2);
 
-/// How the server ends.
+/// How servers end.
 #[derive(Debug)]
 pub struct Drain {
     /// Ends the taking of new calls.
@@ -34,18 +39,18 @@ pub struct Drain {
 ///
 /// # Errors
 /// When it is in use or not ours.
-pub fn listen(address: SocketAddr) -> anyhow::Result<TcpIncoming> {
-    let incoming = TcpIncoming::bind(address)
-        .with_context(|| format!("gRPC server cannot listen on {address} (setting grpc)"))?;
-    Ok(incoming.with_nodelay(Some(true)))
+pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("gRPC server cannot listen on {address} (setting grpc)"))
 }
 
-/// All that is served.
+/// All that is served; `guard` stands before queries only.
 ///
 /// # Errors
 /// When the descriptions for reflection are damaged.
 pub fn router(
     service: Service,
+    guard: impl FnOnce(QueryServiceServer<Service>) -> Guarded<QueryServiceServer<Service>>,
     health: HealthServer<impl Health>,
     config: &ServerConfig,
 ) -> anyhow::Result<Router> {
@@ -59,22 +64,43 @@ pub fn router(
         .max_concurrent_streams(config.max_streams)
         .http2_keepalive_interval(Some(config.keepalive_interval))
         .http2_keepalive_timeout(Some(config.keepalive_timeout))
-        .add_service(QueryServiceServer::new(service).max_decoding_message_size(max_request))
+        .add_service(guard(QueryServiceServer::new(service).max_decoding_message_size(max_request)))
         .add_service(health)
         // Older clients know only the alpha version.
         .add_service(reflection().build_v1alpha()?)
         .add_service(reflection().build_v1()?))
 }
 
-/// Serves until a stop is requested and all calls have ended, or were cut.
+/// Serves gRPC until a stop is requested and all calls have ended.
 ///
 /// # Errors
 /// When the listening socket fails.
-pub async fn serve(router: Router, incoming: TcpIncoming, drain: Drain) -> anyhow::Result<()> {
+pub async fn serve(
+    router: Router,
+    listener: TcpListener,
+    certificate: Option<Arc<ServerCertificate>>,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let stopped = async move { stop.requested().await };
+    let served = match certificate.map(|certificate| certificate.server("h2")) {
+        Some(tls) => {
+            let connections = TlsListener::new(listener, tls).into_stream();
+            router.serve_with_incoming_shutdown(connections, stopped).await
+        }
+        None => {
+            let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+            router.serve_with_incoming_shutdown(connections, stopped).await
+        }
+    };
+    served.context("gRPC server failed")
+}
+
+/// Waits for servers to end, but after a stop only as long as they may take; then their answers are cut.
+///
+/// # Errors
+/// Those of the servers.
+pub async fn drained(serving: impl Future<Output = anyhow::Result<()>>, drain: Drain) -> anyhow::Result<()> {
     let Drain { stop, timeout, cut } = drain;
-    let requested = stop.clone();
-    let serving = router.serve_with_incoming_shutdown(incoming, async move { requested.requested().await });
-    tokio::pin!(serving);
     let time_is_up = async {
         stop.requested().await;
         tokio::time::sleep(timeout).await;
@@ -82,7 +108,7 @@ pub async fn serve(router: Router, incoming: TcpIncoming, drain: Drain) -> anyho
         tokio::time::sleep(CUT_GRACE).await;
     };
     tokio::select! {
-        outcome = &mut serving => outcome.context("gRPC server failed"),
+        outcome = serving => outcome,
         () = time_is_up => {
             tracing::warn!("clients that do not take their answers were cut off");
             Ok(())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use efd_proto::query::v1::{Topic, TopicSummary};
 use efd_schema::{RecordSchema, RegistryClient, RegistryErrorKind};
 
+use crate::credentials::Caller;
 use crate::error::QueryError;
 use crate::influxdb::InfluxDb;
 use crate::layout::Layout;
@@ -51,32 +52,39 @@ impl Topics {
         Self { registry, influxdb, subnames: Subnames::new(subname) }
     }
 
-    /// All topics whose names begin with `prefix`, in the order of their names.
+    /// All topics that the caller may read and whose names begin with `prefix`, in the order of their names.
     ///
     /// # Errors
     /// When InfluxDB or the registry does not answer.
     pub async fn list(&self, prefix: &str) -> Result<Vec<TopicSummary>, QueryError> {
+        let caller = Caller::current()?;
         let (measurements, subjects) =
             tokio::try_join!(async { Ok::<_, QueryError>(self.influxdb.measurements().await?) }, async {
                 self.registry.subjects().await.map_err(QueryError::Registry)
             })?;
-        Ok(self.subnames.join(measurements, &subjects, prefix))
+        let mut topics = self.subnames.join(measurements, &subjects, prefix);
+        topics.retain(|topic| caller.may_read(&topic.name));
+        Ok(topics)
     }
 
     /// The topic of this name.
     ///
     /// # Errors
-    /// `UnknownTopic` when the registry has no schema of it; near names are given.
+    /// `ForbiddenTopic` when the caller may not read it, `UnknownTopic` when the registry has no schema of it; near names are given.
     pub async fn find(&self, name: &str) -> Result<FoundTopic, QueryError> {
         if name.is_empty() || name.len() > MAX_NAME {
             let problem = format!("the name of a topic has 1 to {MAX_NAME} bytes, not {}", name.len());
             return Err(QueryError::InvalidArgument(problem));
         }
-        let Some(subject) = self.subnames.subject(name) else { return Err(self.unknown(name).await) };
+        let caller = Caller::current()?;
+        caller.check_topic(name)?;
+        let Some(subject) = self.subnames.subject(name) else {
+            return Err(self.unknown(name, &caller).await);
+        };
         let version = match self.registry.latest(&subject).await {
             Ok(version) => version,
             Err(error) if error.kind() == RegistryErrorKind::NotFound => {
-                return Err(self.unknown(name).await);
+                return Err(self.unknown(name, &caller).await);
             }
             Err(error) => return Err(QueryError::Registry(error)),
         };
@@ -92,7 +100,7 @@ impl Topics {
     }
 
     /// Why there is no such topic: data without schema, or a wrong name.
-    async fn unknown(&self, name: &str) -> QueryError {
+    async fn unknown(&self, name: &str, caller: &Caller) -> QueryError {
         let subjects = match self.registry.subjects().await {
             Ok(subjects) => subjects,
             Err(error) => return QueryError::Registry(error),
@@ -105,7 +113,8 @@ impl Topics {
                 " with a schema: InfluxDB has data of it, but the registry has no subject {subject}; register its schema"
             )
         } else {
-            let known = self.subnames.join(measurements, &subjects, "");
+            let mut known = self.subnames.join(measurements, &subjects, "");
+            known.retain(|topic| caller.may_read(&topic.name));
             near_topics(name, &known)
         };
         QueryError::UnknownTopic { topic: name.to_owned(), hint }

@@ -121,6 +121,7 @@ impl Gateway {
         let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = Some(format!("http://{servers}"));
         let mut config = Config { grpc: SocketAddr::from(([127, 0, 0, 1], port)), ..Config::default() };
+        config.http.address = SocketAddr::from(([127, 0, 0, 1], 0));
         config.influxdb.url.clone_from(&url);
         config.registry.url = url;
         change(&mut config);

@@ -119,8 +119,9 @@ pub async fn run(
 }
 
 impl Respond for Api {
-    /// A delivery goes on when its client hangs up, and holds its place among `http.max_requests` and
-    /// `http.max_in_flight_bytes` until then.
+    /// A delivery goes on, and holds its place among `http.max_requests` and `http.max_in_flight_bytes` until then.
+    const OUTLIVES_CLIENT: bool = true;
+
     async fn respond(&self, request: Request) -> Response {
         respond(self, request).await
     }

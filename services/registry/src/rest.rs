@@ -99,6 +99,9 @@ impl Rest {
 }
 
 impl Respond for Rest {
+    /// What a client registers is registered, whether it waits for the answer or not.
+    const OUTLIVES_CLIENT: bool = true;
+
     async fn respond(&self, request: axum::extract::Request) -> Response {
         let (head, body) = request.into_parts();
         let call = Call::find(&head.method, head.uri.path(), head.uri.query().unwrap_or(""));

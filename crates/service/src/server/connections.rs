@@ -25,9 +25,12 @@ pub struct Bounds {
     pub header_timeout: Duration,
 }
 
-/// How a service answers requests; one task for each request.
+/// How a service answers requests.
 pub trait Respond: Send + Sync + 'static {
-    /// The answer to one request. It goes on when the client hangs up.
+    /// Whether a request goes on when its client hangs up; else its future is dropped then.
+    const OUTLIVES_CLIENT: bool;
+
+    /// The answer to one request.
     fn respond(&self, request: Request) -> impl Future<Output = Response> + Send;
 
     /// There are so many connections now.
@@ -61,15 +64,21 @@ pub async fn serve(mut listener: impl Listener, bounds: Bounds, service: Arc<imp
 }
 
 /// Answers the requests of one connection until the client closes it, is too slow, or a stop is requested.
-async fn answer<I>(builder: Builder, io: TokioIo<I>, service: Arc<impl Respond>, stop: Stop)
+async fn answer<I, S: Respond>(builder: Builder, io: TokioIo<I>, service: Arc<S>, stop: Stop)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let service = service.clone();
-        // A task of its own: what a request holds, such as its place among those that may run, it holds until it is done.
-        let task = tokio::spawn(async move { service.respond(request.map(Body::new)).await });
-        async move { Ok::<_, Infallible>(task.await.unwrap_or_else(|_| crashed())) }
+        async move {
+            let answer = async move { service.respond(request.map(Body::new)).await };
+            Ok::<_, Infallible>(if S::OUTLIVES_CLIENT {
+                // What a request holds, such as its place among those that may run, its task holds until it is done.
+                tokio::spawn(answer).await.unwrap_or_else(|_| crashed())
+            } else {
+                answer.await
+            })
+        }
     });
     let connection = builder.serve_connection(io, answer);
     tokio::pin!(connection);

@@ -15,6 +15,8 @@ const BOUNDS: Bounds = Bounds { max_connections: 8, header_timeout: DEADLINE };
 struct Braces;
 
 impl Respond for Braces {
+    const OUTLIVES_CLIENT: bool = true;
+
     async fn respond(&self, _: Request) -> Response {
         Response::new(Body::from("{}"))
     }
