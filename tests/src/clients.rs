@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub async fn python(script: &str, arguments: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(environment("environment").await?);
     command.arg("-B").arg(folder().join(script)).args(arguments);
-    output(command).await.with_context(|| format!("tests/clients/{script}"))
+    output(&mut command).await.with_context(|| format!("tests/clients/{script}"))
 }
 
 /// Runs a program of a package in the environment of [`python`].
@@ -31,7 +31,31 @@ pub async fn python_module(module: &str, arguments: &[&str]) -> anyhow::Result<O
     // Whatever it leaves behind goes with the folder.
     let folder = tempfile::tempdir()?;
     command.arg("-B").args(["-m", module]).args(arguments).current_dir(folder.path());
-    output(command).await.with_context(|| format!("python -m {module}"))
+    output(&mut command).await.with_context(|| format!("python -m {module}"))
+}
+
+/// Runs Python with the package of `python/` installed, in that folder.
+///
+/// # Errors
+/// When the environment or the package cannot be made, or the program does not end within ten minutes.
+pub async fn efd_python(arguments: &[&str]) -> anyhow::Result<Output> {
+    let package = package();
+    let requirements = package.join("requirements.txt");
+    let python = made(Command::new(folder().join("environment")).arg(requirements)).await?;
+    let installed = made(&mut Command::new(folder().join("environment-efd"))).await?;
+    let mut command = Command::new(python);
+    command
+        .env("PYTHONPATH", &installed)
+        .env("MYPYPATH", installed)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .args(arguments)
+        .current_dir(package);
+    output(&mut command).await.with_context(|| format!("python {}", arguments.join(" ")))
+}
+
+/// Folder of the Python package.
+fn package() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../python")
 }
 
 /// Runs a script of `tests/clients/node` with the modules that `tests/clients/environment-node` installs.
@@ -42,13 +66,18 @@ pub async fn node(script: &str, arguments: &[&str]) -> anyhow::Result<Output> {
     let modules = environment("environment-node").await?;
     let mut command = Command::new("node");
     command.env("NODE_PATH", modules).arg(folder().join("node").join(script)).args(arguments);
-    output(command).await.with_context(|| format!("tests/clients/node/{script}"))
+    output(&mut command).await.with_context(|| format!("tests/clients/node/{script}"))
+}
+
+/// The environment that a script of `tests/clients` makes.
+async fn environment(script: &str) -> anyhow::Result<String> {
+    made(&mut Command::new(folder().join(script))).await
 }
 
 /// What a script that makes an environment prints: where it is.
-async fn environment(script: &str) -> anyhow::Result<String> {
-    let made = output(Command::new(folder().join(script))).await?;
-    anyhow::ensure!(made.code == Some(0), "tests/clients/{script} failed: {}", made.err);
+async fn made(script: &mut Command) -> anyhow::Result<String> {
+    let made = output(script).await?;
+    anyhow::ensure!(made.code == Some(0), "{script:?} failed: {}", made.err);
     Ok(made.out.trim().to_owned())
 }
 
@@ -62,7 +91,7 @@ pub fn contracts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto")
 }
 
-async fn output(mut command: Command) -> anyhow::Result<Output> {
+async fn output(command: &mut Command) -> anyhow::Result<Output> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(DEADLINE, command.output()).await.context("it did not end")??;
     Ok(Output {

@@ -18,7 +18,7 @@ pub mod stored;
 
 use std::time::{Duration, Instant};
 
-pub use clients::{contracts, node, python, python_module};
+pub use clients::{contracts, efd_python, node, python, python_module};
 pub use collector::{Collector, attribute, hex};
 pub use command::{Output, efd};
 pub use disk::Disk;

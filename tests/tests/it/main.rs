@@ -16,6 +16,7 @@ mod interfaces;
 mod main_job;
 mod outages;
 mod parity;
+mod python_client;
 mod registry;
 mod registry_clients;
 mod registry_commands;
