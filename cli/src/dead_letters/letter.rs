@@ -105,6 +105,11 @@ impl Letter {
         }
     }
 
+    /// Whether only the beginning of the record is there.
+    pub fn is_cut(&self) -> bool {
+        self.ours.iter().any(|(name, _)| name == dead_letter_header::CUT)
+    }
+
     /// Where it lies, as it is remembered.
     pub fn place(&self) -> String {
         format!("{}/{}/{}", self.topic, self.partition, self.offset)

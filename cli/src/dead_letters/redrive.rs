@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use efd_kafka::{Admin, OutRecord, Producer, ProducerOptions, TopicSpec};
+use efd_kafka::{Admin, OutRecord, Producer, ProducerOptions, TopicSpec, dead_letter_header};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 
@@ -21,16 +21,24 @@ const PART: usize = 100;
 /// Redrives the letters that are chosen and were not redriven before.
 pub async fn run(config: &Config, args: &RedriveArgs) -> anyhow::Result<ExitCode> {
     let redriven = remembered(config).await?;
-    let (mut chosen, mut before) = (Vec::new(), 0);
+    let (mut chosen, mut before, mut cut) = (Vec::new(), 0, 0);
     letter::read(config, &args.choice.filter(), |letter| {
         if redriven.contains(&letter.place()) {
             before += 1;
+        } else if letter.is_cut() {
+            cut += 1;
         } else {
             chosen.push(letter);
         }
         args.limit.is_none_or(|limit| chosen.len() < limit)
     })
     .await?;
+    if cut > 0 {
+        output::complain(&format!(
+            "efd dead-letters: {cut} are left, since only the beginning of their record is there (header {})",
+            dead_letter_header::CUT
+        ));
+    }
     if let Some(limit) = args.limit {
         chosen.truncate(limit);
     }

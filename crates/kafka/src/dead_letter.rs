@@ -17,6 +17,8 @@ pub mod dead_letter_header {
     pub const SOURCE_OFFSET: &str = "efd.source.offset";
     /// Why, for people.
     pub const REASON: &str = "efd.reason";
+    /// Bytes of the record, where the letter has only the first of them because Kafka takes no longer one.
+    pub const CUT: &str = "efd.cut";
 }
 
 /// The topic for dead letters of a topic.

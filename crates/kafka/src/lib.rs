@@ -1,10 +1,11 @@
 //! Everything the services share about Kafka: client settings, producer, consumer thread, topic administration,
 //! what to do about an error, and which offsets may be committed.
 //!
-//! Assumes an Apache Kafka broker of version 2.8 or later. Nothing here decodes a record, and nothing here commits:
-//! the ledger says which offsets may be committed, the owner of the consumer does it.
+//! Assumes an Apache Kafka broker of version 2.8 or later. Nothing here decodes a record, and nothing is committed by itself:
+//! who writes records closes their batches and asks for the commit.
 
 mod admin;
+mod commits;
 mod config;
 mod consumer;
 mod context;
@@ -12,11 +13,13 @@ mod dead_letter;
 mod error;
 mod ledger;
 mod producer;
+mod rebalance;
 mod refusal;
 mod replication;
 mod trace;
 
 pub use admin::{Admin, AdminError, GroupLag, TopicInfo, TopicSpec};
+pub use commits::{Commits, Committer, Follower};
 pub use config::KafkaConfig;
 pub use consumer::{ConsumerThread, PollHandler};
 pub use context::QuietContext;
@@ -24,5 +27,6 @@ pub use dead_letter::{DeadLetterOrigin, dead_letter_header, dead_letter_headers,
 pub use error::{ErrorKind, error_kind};
 pub use ledger::{BatchId, OffsetLedger, TopicPartition};
 pub use producer::{Batch, OutRecord, Placed, Producer, ProducerOptions};
+pub use rebalance::{Observer, Rebalances};
 pub use refusal::{Refusal, Told, is_refusal};
 pub use replication::ReplicationFactor;

@@ -110,6 +110,7 @@ pub struct Metrics {
     outstanding_records: Gauge<u64>,
     in_flight: Gauge<u64>,
     queued_samples: Gauge<u64>,
+    text_queued_batches: Gauge<u64>,
     certificate_reloads: Counter<u64>,
 }
 
@@ -154,6 +155,10 @@ impl Metrics {
                 "efd_ingest_queued_samples",
                 "Samples between the sources and the producer",
             ),
+            text_queued_batches: gauge(
+                "efd_ingest_text_queued_batches",
+                "Batches of text records that wait to be written",
+            ),
             certificate_reloads: counter(
                 "efd_ingest_certificate_reloads",
                 "Changes of the certificate's files, by whether the new certificate can be used",
@@ -183,6 +188,7 @@ impl Metrics {
         }
         self.outstanding(0, 0);
         self.queued(0);
+        self.text_queued(0);
     }
 
     /// Samples of a component were taken; the component by its place in the configuration.
@@ -238,6 +244,11 @@ impl Metrics {
     /// Samples that wait in the queue.
     pub(crate) fn queued(&self, samples: u64) {
         self.queued_samples.record(samples, &[]);
+    }
+
+    /// Batches of text records that wait to be written.
+    pub(crate) fn text_queued(&self, batches: usize) {
+        self.text_queued_batches.record(batches as u64, &[]);
     }
 
     /// The certificate's files changed.

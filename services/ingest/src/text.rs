@@ -2,14 +2,12 @@
 //!
 //! Path of a record: [`reader`] polls `<component>_command`, `_event` and `_telemetry` and gathers lines into batches;
 //! [`line`] takes a text apart, [`translate`] makes a record of it in today's form ([`current`]) or in that of 2019
-//! ([`legacy`]), both pure; [`writer`] sends the records in their order, awaits them, and then lets [`commits`] commit the
-//! offsets.
+//! ([`legacy`]), both pure; [`writer`] sends the records in their order and awaits them; then their offsets commit.
 //!
 //! Assumes that a record written twice does no harm: after a crash, lines whose offsets were not committed are read again.
 //! On error: a line that is no record, or does not fit its topic, goes to `<topic>.dlq` with the reason and stops
 //! nothing; while Kafka does not take records everything waits, at last the reading.
 
-pub mod commits;
 pub mod config;
 pub mod current;
 pub mod dead_letter;
@@ -27,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use efd_kafka::{ConsumerThread, Producer};
+use efd_kafka::{Commits, ConsumerThread, Producer};
 use efd_service::{Context, Latch};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaResult;
@@ -35,9 +33,8 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::source::Surroundings;
-use commits::{Commits, Rebalances};
 use dead_letter::DeadLetters;
-use reader::LineReader;
+use reader::{LineReader, Rebalances};
 use writer::{Parts, Writer};
 
 /// Name of the clients at the brokers.
@@ -46,6 +43,10 @@ const CLIENT_ID: &str = "efd-ingest-text";
 const KINDS: [&str; 3] = ["command", "event", "telemetry"];
 /// A dead letter is as long as its line, and its headers come on top.
 const MAX_RECORD_BYTES: &str = "67108864";
+/// Longest wait for what is under way of a partition that goes to another member.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Longest wait for the last commit and for leaving the group.
+const LEAVE: Duration = Duration::from_secs(2);
 /// Longest wait for a line; a stop is noticed within it.
 const MAX_POLL: Duration = Duration::from_millis(100);
 
@@ -63,7 +64,7 @@ pub async fn run(
     let commits = Arc::new(Commits::default());
     let consumer = Arc::new(subscribe(config, commits.clone())?);
     let (filled, batches) = mpsc::channel(config.text.queue_batches);
-    let reader = LineReader::new(&config.text, filled);
+    let reader = LineReader::new(&config.text, filled, commits.clone(), around.metrics.clone());
     let poll = (config.text.batch_age / 2).clamp(Duration::from_millis(1), MAX_POLL);
     let thread = ConsumerThread::spawn(CLIENT_ID, consumer.clone(), reader, ctx.stop.clone(), poll)?;
     is_reading.release();
@@ -82,17 +83,27 @@ pub async fn run(
         () = crate::passed(&ctx.stop, finish_within) => None,
     };
     drop(writer);
-    // The last commit and leaving the group wait for brokers.
-    let left = tokio::task::spawn_blocking(move || {
-        commits.commit(&consumer, CommitMode::Sync);
-        drop(consumer);
-    });
-    left.await.context("text source")?;
+    commits.ended();
+    leave(consumer, commits).await;
     let Some((written, read)) = outcome else { return Ok(()) };
     written?;
     match read.context("poll thread of the text source panicked")? {
         Some(error) => Err(error).context("kafka consumer of the text source cannot go on"),
         None => Ok(()),
+    }
+}
+
+/// Commits what is written and leaves the group, on a thread that may wait for brokers for longer than anybody else does.
+async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>) {
+    let leaving = tokio::task::spawn_blocking(move || {
+        commits.keep(commits.ready());
+        if let Err(error) = commits.commit(&*consumer, CommitMode::Sync) {
+            tracing::warn!(%error, "last commit of text records failed, some are written again after the next start");
+        }
+        drop(consumer);
+    });
+    if tokio::time::timeout(LEAVE, leaving).await.is_err() {
+        tracing::warn!("kafka did not answer while the text source left its group");
     }
 }
 
@@ -104,7 +115,7 @@ fn subscribe(config: &Config, commits: Arc<Commits>) -> KafkaResult<BaseConsumer
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", text.auto_offset_reset.name())
         .set("topic.metadata.refresh.interval.ms", text.metadata_refresh.as_millis().to_string());
-    let context = Rebalances::new(config.kafka.context(), commits);
+    let context = Rebalances::new(config.kafka.context(), (), commits, DRAIN);
     let consumer: BaseConsumer<Rebalances> = client.create_with_context(context)?;
     // As patterns, topics that do not exist yet are no error and are found when they do.
     let patterns: Vec<String> = text_topics(config).map(|(topic, _)| format!("^{topic}$")).collect();

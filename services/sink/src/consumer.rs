@@ -20,11 +20,10 @@ use rdkafka::{Timestamp, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, Source};
-use crate::commits::Commits;
 use crate::error::Cause;
 use crate::metrics::Metrics;
 use crate::partitions::{Partitions, Slot};
-use crate::rebalance::Rebalances;
+use crate::rebalance::{Commits, Rebalances};
 use crate::record::Record;
 use crate::schemas::{Lookup, Schemas};
 use crate::writer::Filled;

@@ -19,7 +19,6 @@
 
 mod batch;
 mod bounds;
-mod commits;
 mod compiler;
 mod completeness;
 mod config;

@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 
 use crate::FirstOf;
 use crate::batch::{Batch, Limits};
-use crate::commits::Commits;
 use crate::config::{Config, GroupProtocol};
 use crate::consumer::{Buffers, Consumer};
 use crate::dead_letter::DeadLetters;
@@ -22,7 +21,7 @@ use crate::field_types::FieldTypes;
 use crate::influxdb::InfluxDb;
 use crate::line_writer::LineWriter;
 use crate::metrics::Metrics;
-use crate::rebalance::Rebalances;
+use crate::rebalance::{Commits, Rebalances, Watch};
 use crate::schemas::Schemas;
 use crate::settled::Tracker;
 use crate::writer::{Pace, Writer};
@@ -60,9 +59,8 @@ impl Pipeline {
         let commits = Arc::new(Commits::default());
         let context = Rebalances::new(
             config.kafka.context(),
-            &destination,
+            Watch::new(&destination, metrics.clone()),
             commits.clone(),
-            metrics.clone(),
             config.drain_timeout,
         );
         let consumer = connect(config, &group, context)

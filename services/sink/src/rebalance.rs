@@ -1,141 +1,42 @@
-//! The context of a consumer: hears which partitions come and go, and whether commits arrived.
+//! What the consumer of a destination commits, and what its metrics hear of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use efd_kafka::{QuietContext, TopicPartition};
-use rdkafka::ClientContext;
-use rdkafka::TopicPartitionList;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use efd_kafka::Observer;
 
-use crate::commits::Commits;
 use crate::lag;
 use crate::metrics::Metrics;
+use crate::settled::Tracker;
 
-/// Called by librdkafka on the poll thread, inside a poll.
+/// Offsets of the consumer of a destination.
+pub type Commits = efd_kafka::Commits<dyn Tracker>;
+/// Its context.
+pub type Rebalances = efd_kafka::Rebalances<Watch, dyn Tracker>;
+
+/// Counts what happens to the consumer of a destination.
 #[derive(Debug)]
-pub struct Rebalances {
-    quiet: QuietContext,
+pub struct Watch {
     destination: String,
-    commits: Arc<Commits>,
     metrics: Arc<Metrics>,
-    drain_timeout: Duration,
-    has_changed: AtomicBool,
-    revoked: Mutex<Vec<TopicPartition>>,
 }
 
-impl Rebalances {
-    /// `commits` belongs to the same consumer.
-    pub fn new(
-        quiet: QuietContext,
-        destination: &str,
-        commits: Arc<Commits>,
-        metrics: Arc<Metrics>,
-        drain_timeout: Duration,
-    ) -> Self {
-        Self {
-            quiet,
-            destination: destination.to_owned(),
-            commits,
-            metrics,
-            drain_timeout,
-            has_changed: AtomicBool::new(false),
-            revoked: Mutex::default(),
-        }
-    }
-
-    /// The partitions revoked since the last call; none when the assignment has not changed at all.
-    pub fn take_changes(&self) -> Option<Vec<TopicPartition>> {
-        // Set and taken on the same thread; the flag only saves the lock.
-        if !self.has_changed.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.has_changed.store(false, Ordering::Relaxed);
-        Some(std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner)))
+impl Watch {
+    /// For the consumer of this destination.
+    pub fn new(destination: &str, metrics: Arc<Metrics>) -> Self {
+        Self { destination: destination.to_owned(), metrics }
     }
 }
 
-impl ClientContext for Rebalances {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.quiet.log(level, facility, message);
+impl Observer for Watch {
+    fn owned(&self, partitions: usize) {
+        self.metrics.assigned_partitions(&self.destination, partitions);
     }
 
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.metrics.lag(&self.destination, &lag::lag(statistics, &self.metrics));
+    fn committed(&self, is_taken: bool) {
+        self.metrics.commit_ended(is_taken);
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        // All but a refusal comes as an error of a poll too, and is told there.
-        self.quiet.error(error, reason);
+    fn statistics(&self, json: &[u8]) {
+        self.metrics.lag(&self.destination, &lag::lag(json, &self.metrics));
     }
-}
-
-impl ConsumerContext for Rebalances {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(list) = rebalance {
-            let partitions = partitions(list);
-            tracing::info!(partitions = partitions.len(), "partitions revoked");
-            // What is lost belongs to another member already, whose commits must not be overwritten.
-            if !consumer.assignment_lost() && !self.commits.drained(&partitions, self.drain_timeout) {
-                tracing::info!("not everything was written in time, the next owner reads the rest again");
-            }
-            let owned = self.commits.revoked(&partitions, consumer);
-            self.metrics.assigned_partitions(&self.destination, owned);
-            self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
-            self.has_changed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
-                let partitions = partitions(list);
-                tracing::info!(partitions = partitions.len(), "partitions assigned");
-                let owned = self.commits.assigned(&partitions);
-                self.metrics.assigned_partitions(&self.destination, owned);
-                self.has_changed.store(true, Ordering::Relaxed);
-            }
-            Rebalance::Revoke(_) => {}
-            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let refused = refused(&result, offsets);
-        self.metrics.commit_ended(refused.count() == 0);
-        if let Some(first) = refused.elements().first() {
-            let error = result.err().or(first.error().err()).map(|error| error.to_string());
-            // Nothing is lost: these records are at worst written twice.
-            tracing::warn!(
-                partitions = refused.count(),
-                topic = first.topic(),
-                error,
-                "offset commit failed, it is tried again"
-            );
-            self.commits.failed(&refused);
-        }
-    }
-}
-
-/// The offsets that were not taken: all, or those with an error of their own.
-fn refused(result: &KafkaResult<()>, offsets: &TopicPartitionList) -> TopicPartitionList {
-    let mut refused = TopicPartitionList::new();
-    for element in offsets.elements() {
-        if result.is_err() || element.error().is_err() {
-            // Takes every offset that it gave.
-            let _ = refused.add_partition_offset(element.topic(), element.partition(), element.offset());
-        }
-    }
-    refused
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    let of = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| TopicPartition {
-        topic: element.topic().into(),
-        partition: element.partition(),
-    };
-    list.elements().into_iter().map(of).collect()
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use efd_kafka::{BatchId, TopicPartition};
+use efd_kafka::{BatchId, Follower, TopicPartition};
 use futures::future::BoxFuture;
 
 use crate::batch::Batch;
@@ -38,7 +38,7 @@ pub struct Settled<'a> {
 }
 
 /// Keeps account of records.
-pub trait Tracker: Send + Sync + std::fmt::Debug {
+pub trait Tracker: Follower {
     /// All records of `batch` are stored or dead-lettered. Batches are done in any order; `id` says in which order they were read.
     /// `refusals` are those of its lines that the destination refused, in order: pass them to [`Batch::settled`]. `owned` are the
     /// partitions in it that still belong to the consumer. No offset of the batch is committed before this ends.
@@ -52,12 +52,6 @@ pub trait Tracker: Send + Sync + std::fmt::Debug {
 
     /// Makes safe what was settled so far; then its offsets are committed.
     fn keep(&self) -> BoxFuture<'_, ()>;
-
-    /// These partitions belong to the consumer now. Called on the poll thread, so it must not wait.
-    fn assigned(&self, partitions: &[TopicPartition]);
-
-    /// These partitions belong to another consumer now. Called on the poll thread, so it must not wait.
-    fn revoked(&self, partitions: &[TopicPartition]);
 
     /// Shortest wait between two calls of [`Tracker::keep`].
     fn interval(&self) -> Duration;

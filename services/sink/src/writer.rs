@@ -4,7 +4,7 @@
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
-use efd_kafka::BatchId;
+use efd_kafka::{BatchId, Committer};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use rdkafka::consumer::CommitMode;
@@ -13,11 +13,11 @@ use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
 use crate::batch::Batch;
-use crate::commits::{Commits, Committer};
 use crate::dead_letter::{DeadLetters, Letter};
 use crate::error::Reason;
 use crate::line_writer::{LineWriter, Refusal};
 use crate::metrics::Metrics;
+use crate::rebalance::Commits;
 use crate::trace;
 
 /// A batch on its way from the consumer.

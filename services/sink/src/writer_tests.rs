@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use efd_kafka::{KafkaConfig, TopicPartition};
+use efd_kafka::{Follower, KafkaConfig, TopicPartition};
 use futures::future::BoxFuture;
 use rdkafka::Message as _;
 use rdkafka::TopicPartitionList;
@@ -141,6 +141,12 @@ struct Notes {
     heard: Mutex<Vec<(i64, Fate)>>,
 }
 
+impl Follower for Notes {
+    fn assigned(&self, _: &[TopicPartition]) {}
+
+    fn revoked(&self, _: &[TopicPartition]) {}
+}
+
 impl Tracker for Notes {
     fn settled<'a>(
         &'a self,
@@ -161,10 +167,6 @@ impl Tracker for Notes {
         assert!(!commits.has_kept(), "offsets were open for commit before the account was kept");
         Box::pin(std::future::ready(()))
     }
-
-    fn assigned(&self, _: &[TopicPartition]) {}
-
-    fn revoked(&self, _: &[TopicPartition]) {}
 
     fn interval(&self) -> Duration {
         Duration::ZERO

@@ -113,6 +113,7 @@ impl TextConfig {
             (self.batch_lines > 0, "text.batch_lines", "must be at least 1"),
             (self.batch_age <= MAX_AGE, "text.batch_age", "must not be longer than a minute"),
             (self.queue_batches > 0, "text.queue_batches", "must be at least 1"),
+            (self.commit_interval.as_millis() > 0, "text.commit_interval", "must be at least 1ms"),
             (self.metadata_refresh.as_millis() >= 10, "text.metadata_refresh", "must be at least 10ms"),
         ];
         match rules.into_iter().find(|(holds, ..)| !holds) {

@@ -1,42 +1,80 @@
 //! Reads lines on the poll thread and gathers them into batches.
 //!
 //! When the writer is behind, a full batch waits here and all partitions are paused; polling goes on, so that the consumer
-//! stays in its group.
+//! stays in its group. Lines of a partition that goes to another member are forgotten where they wait here: it reads them again.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use efd_kafka::{ErrorKind, PollHandler, error_kind};
-use rdkafka::Message as _;
+use efd_kafka::{BatchId, Commits, ErrorKind, PollHandler, TopicPartition, error_kind};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, OwnedMessage};
+use rdkafka::{Message as _, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::commits::Rebalances;
 use super::config::TextConfig;
+use crate::metrics::Metrics;
 
 /// Memory that a line takes besides its bytes, roughly.
 const LINE_OVERHEAD: usize = 128;
 /// The same error is told once in this time.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
+/// The context of the consumer.
+pub type Rebalances = efd_kafka::Rebalances<()>;
+
 /// Lines in the order of reading.
 #[derive(Debug, Default)]
 pub struct LineBatch {
+    lines: Vec<OwnedMessage>,
+    bytes: usize,
+}
+
+/// Lines to be written, and the batch that their offsets are committed with.
+#[derive(Debug)]
+pub struct Filled {
     /// The lines, as they are in Kafka.
     pub lines: Vec<OwnedMessage>,
-    bytes: usize,
+    /// Closed when every line is delivered, or in a dead-letter topic.
+    pub batch: BatchId,
 }
 
 impl LineBatch {
     /// Adds a line.
     pub fn push(&mut self, line: OwnedMessage) {
-        let bytes = line.payload().map_or(0, <[u8]>::len) + line.key().map_or(0, <[u8]>::len);
-        self.bytes += bytes + LINE_OVERHEAD;
+        self.bytes += bytes_of(&line);
         self.lines.push(line);
     }
+
+    /// Leaves out the lines of some partitions.
+    fn forget(&mut self, partitions: &HashSet<TopicPartition>) {
+        self.lines.retain(|line| !partitions.contains(&partition_of(line)));
+        self.bytes = self.lines.iter().map(bytes_of).sum();
+    }
+
+    /// The offset behind the last line, per partition.
+    fn next_offsets(&self) -> Vec<(TopicPartition, i64)> {
+        let mut next = HashMap::new();
+        for line in &self.lines {
+            next.insert((line.topic(), line.partition()), line.offset() + 1);
+        }
+        let place = |((topic, partition), offset): ((&str, i32), i64)| {
+            (TopicPartition { topic: topic.into(), partition }, offset)
+        };
+        next.into_iter().map(place).collect()
+    }
+}
+
+fn bytes_of(line: &OwnedMessage) -> usize {
+    line.payload().map_or(0, <[u8]>::len) + line.key().map_or(0, <[u8]>::len) + LINE_OVERHEAD
+}
+
+fn partition_of(line: &OwnedMessage) -> TopicPartition {
+    TopicPartition { topic: line.topic().into(), partition: line.partition() }
 }
 
 /// The handler on the poll thread.
@@ -48,15 +86,22 @@ pub struct LineReader {
     max_lines: usize,
     max_bytes: usize,
     max_age: Duration,
-    filled: mpsc::Sender<LineBatch>,
+    filled: mpsc::Sender<Filled>,
+    commits: Arc<Commits>,
+    metrics: Metrics,
     is_paused: bool,
     told: Option<(String, Instant)>,
     failure: Option<KafkaError>,
 }
 
 impl LineReader {
-    /// Hands batches to `filled`.
-    pub fn new(config: &TextConfig, filled: mpsc::Sender<LineBatch>) -> Self {
+    /// Hands batches to `filled`, and opens them in `commits`, which belong to the consumer.
+    pub fn new(
+        config: &TextConfig,
+        filled: mpsc::Sender<Filled>,
+        commits: Arc<Commits>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             batch: LineBatch::default(),
             since: Instant::now(),
@@ -64,6 +109,8 @@ impl LineReader {
             max_bytes: usize::try_from(config.batch_bytes.as_u64()).unwrap_or(usize::MAX),
             max_age: config.batch_age,
             filled,
+            commits,
+            metrics,
             is_paused: false,
             told: None,
             failure: None,
@@ -80,19 +127,36 @@ impl LineReader {
     }
 
     fn hand_over(&mut self, consumer: &BaseConsumer<Rebalances>) -> ControlFlow<()> {
-        match self.filled.try_send(std::mem::take(&mut self.batch)) {
-            Ok(()) if self.is_paused => {
-                self.is_paused = false;
-                self.tell(consumer.assignment().and_then(|assigned| consumer.resume(&assigned)));
-            }
-            Ok(()) => {}
-            Err(TrySendError::Full(batch)) => self.batch = batch,
-            Err(TrySendError::Closed(_)) => return ControlFlow::Break(()),
+        let room = match self.filled.try_reserve() {
+            Ok(room) => room,
+            Err(TrySendError::Full(())) => return ControlFlow::Continue(()),
+            Err(TrySendError::Closed(())) => return ControlFlow::Break(()),
+        };
+        let filled = std::mem::take(&mut self.batch);
+        let batch = self.commits.open(filled.next_offsets());
+        room.send(Filled { lines: filled.lines, batch });
+        self.metrics.text_queued(self.filled.max_capacity() - self.filled.capacity());
+        if std::mem::take(&mut self.is_paused) {
+            self.tell(consumer.assignment().and_then(|assigned| consumer.resume(&assigned)));
         }
         ControlFlow::Continue(())
     }
 
-    /// Also pauses partitions that were assigned meanwhile.
+    /// Forgets what went with a partition. What comes while all others are paused is paused too.
+    fn follow_rebalance(&mut self, consumer: &BaseConsumer<Rebalances>) {
+        let Some(revoked) = consumer.context().take_changes() else { return };
+        if self.is_paused {
+            // A partition stays paused when it goes, and would never be read when it comes back.
+            let mut list = TopicPartitionList::with_capacity(revoked.len());
+            for partition in &revoked {
+                list.add_partition(&partition.topic, partition.partition);
+            }
+            self.tell(consumer.resume(&list));
+            self.pause(consumer);
+        }
+        self.batch.forget(&revoked.into_iter().collect());
+    }
+
     fn pause(&mut self, consumer: &BaseConsumer<Rebalances>) {
         self.is_paused = true;
         self.tell(consumer.assignment().and_then(|assigned| consumer.pause(&assigned)));
@@ -118,6 +182,7 @@ impl PollHandler for LineReader {
         consumer: &BaseConsumer<Rebalances>,
         record: &BorrowedMessage<'_>,
     ) -> ControlFlow<()> {
+        self.follow_rebalance(consumer);
         if self.batch.lines.is_empty() {
             self.since = Instant::now();
         }
@@ -137,6 +202,7 @@ impl PollHandler for LineReader {
         if self.filled.is_closed() {
             return ControlFlow::Break(());
         }
+        self.follow_rebalance(consumer);
         let is_due = self.is_full() || self.since.elapsed() >= self.max_age;
         if is_due && !self.batch.lines.is_empty() {
             return self.hand_over(consumer);
@@ -151,5 +217,25 @@ impl PollHandler for LineReader {
         }
         self.tell(Err(error.clone()));
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_a_partition_that_went_are_neither_written_nor_committed_from_here() {
+        let mut batch = LineBatch::default();
+        for (partition, offset) in [(0, 5), (1, 8), (0, 6)] {
+            let line = (Some(vec![b'x'; 10]), None, "ATCamera_event".into(), Timestamp::NotAvailable);
+            batch.push(OwnedMessage::new(line.0, line.1, line.2, line.3, partition, offset, None));
+        }
+        let at = |partition| TopicPartition { topic: "ATCamera_event".into(), partition };
+        batch.forget(&[at(0)].into());
+        assert_eq!(batch.next_offsets(), [(at(1), 9)]);
+        assert_eq!((batch.lines.len(), batch.bytes), (1, 10 + LINE_OVERHEAD));
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use efd_kafka::{ErrorKind, OutRecord, Producer, TopicPartition, error_kind};
+use efd_kafka::{Commits, ErrorKind, OutRecord, Producer, error_kind};
 use efd_service::Backoff;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode};
@@ -13,10 +13,10 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::OwnedMessage;
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
-use super::commits::{Commits, Rebalances};
 use super::dead_letter::{DeadLetters, Letter};
-use super::reader::LineBatch;
+use super::reader::{Filled, Rebalances};
 use super::translate::{Encoded, Translator};
 use crate::clock::Clock;
 use crate::config::RetryConfig;
@@ -96,26 +96,35 @@ impl Writer {
     ///
     /// # Errors
     /// When it cannot go on; what is not committed is read again after a restart.
-    pub async fn run(&mut self, mut batches: mpsc::Receiver<LineBatch>) -> Result<(), WriteError> {
-        let mut commit_at = tokio::time::Instant::now();
+    pub async fn run(&mut self, mut batches: mpsc::Receiver<Filled>) -> Result<(), WriteError> {
+        let mut commit_tick = tokio::time::interval(self.commit_interval);
+        commit_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(commit_at), if self.commits.has_ready() => {
-                    self.commits.commit(&self.consumer, CommitMode::Async);
-                    commit_at = tokio::time::Instant::now() + self.commit_interval;
-                }
-                batch = batches.recv() => match batch {
-                    Some(batch) => self.write(&batch.lines).await?,
+                // Also without new lines, since a commit that failed is to be repeated.
+                _ = commit_tick.tick() => self.commit(),
+                filled = batches.recv() => match filled {
+                    Some(filled) => {
+                        self.parts.metrics.text_queued(batches.len());
+                        self.write(&filled.lines).await?;
+                        self.commits.close(filled.batch);
+                    }
                     None => return Ok(()),
                 }
             }
         }
     }
 
+    fn commit(&self) {
+        self.commits.keep(self.commits.ready());
+        if let Err(error) = self.commits.commit(&*self.consumer, CommitMode::Async) {
+            tracing::debug!(%error, "commit failed, it is tried again");
+        }
+    }
+
     async fn write(&mut self, lines: &[OwnedMessage]) -> Result<(), WriteError> {
         let since = Instant::now();
-        let batch = self.commits.open(next_offsets(lines));
         let translator = self.parts.translator.clone();
         let now = self.parts.clock.now()?;
         let mut bytes = Vec::new();
@@ -144,7 +153,6 @@ impl Writer {
         if !letters.is_empty() {
             self.parts.letters.deliver(&letters).await;
         }
-        self.commits.close(batch);
         Ok(())
     }
 
@@ -248,16 +256,4 @@ impl Writer {
             self.told.insert(topic.to_owned(), Instant::now());
         }
     }
-}
-
-/// The offset behind the last line, per partition.
-fn next_offsets(lines: &[OwnedMessage]) -> Vec<(TopicPartition, i64)> {
-    let mut next: HashMap<(&str, i32), i64> = HashMap::new();
-    for line in lines {
-        next.insert((line.topic(), line.partition()), line.offset() + 1);
-    }
-    let place = |((topic, partition), offset): ((&str, i32), i64)| {
-        (TopicPartition { topic: topic.into(), partition }, offset)
-    };
-    next.into_iter().map(place).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use efd_kafka::{
-    Admin, AdminError, BatchId, ConsumerThread, KafkaConfig, OutRecord, PollHandler, Producer,
+    Admin, AdminError, BatchId, ConsumerThread, Follower, KafkaConfig, OutRecord, PollHandler, Producer,
     ProducerOptions, QuietContext, TopicPartition, TopicSpec,
 };
 use efd_service::{Backoff, Stop};
@@ -315,6 +315,16 @@ impl Keeper {
     }
 }
 
+impl Follower for Keeper {
+    fn assigned(&self, partitions: &[TopicPartition]) {
+        self.account().own(partitions);
+    }
+
+    fn revoked(&self, partitions: &[TopicPartition]) {
+        self.account().leave(partitions);
+    }
+}
+
 impl Tracker for Keeper {
     fn settled<'a>(
         &'a self,
@@ -328,14 +338,6 @@ impl Tracker for Keeper {
 
     fn keep(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.keep())
-    }
-
-    fn assigned(&self, partitions: &[TopicPartition]) {
-        self.account().own(partitions);
-    }
-
-    fn revoked(&self, partitions: &[TopicPartition]) {
-        self.account().leave(partitions);
     }
 
     fn interval(&self) -> Duration {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::testing::partition;
+
+fn partition(topic: &str) -> TopicPartition {
+    TopicPartition { topic: topic.into(), partition: 0 }
+}
 
 /// Remembers what was committed.
 #[derive(Default)]
@@ -24,7 +27,7 @@ impl Committer for Coordinator {
 
 #[test]
 fn a_revoked_partition_commits_what_is_written_and_nothing_later() {
-    let (coordinator, commits) = (Coordinator::default(), Commits::default());
+    let (coordinator, commits) = (Coordinator::default(), <Commits>::default());
     let (a, b) = (partition("a"), partition("b"));
     commits.assigned(&[a.clone(), b.clone()]);
     let first = commits.open(vec![(a.clone(), 5), (b.clone(), 5)]);
@@ -52,7 +55,7 @@ fn a_revoked_partition_commits_what_is_written_and_nothing_later() {
 
 #[test]
 fn a_failure_heard_late_does_not_set_the_group_back() {
-    let (coordinator, commits) = (Coordinator::default(), Commits::default());
+    let (coordinator, commits) = (Coordinator::default(), <Commits>::default());
     let a = partition("a");
     commits.assigned(std::slice::from_ref(&a));
     for next in [5, 9] {
@@ -81,7 +84,7 @@ fn a_failure_heard_late_does_not_set_the_group_back() {
 
 #[test]
 fn a_revocation_waits_for_what_is_on_its_way() {
-    let commits = Arc::new(Commits::default());
+    let commits = Arc::new(<Commits>::default());
     let (a, b) = (partition("a"), partition("b"));
     commits.assigned(&[a.clone(), b.clone()]);
     let first = commits.open(vec![(a.clone(), 5)]);

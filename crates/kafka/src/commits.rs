@@ -1,16 +1,16 @@
-//! Which offsets of a consumer may be committed, and the commit itself. Only the writer closes batches, after every record in
-//! them was accepted or dead-lettered.
+//! Which offsets of a consumer may be committed, and the commit itself. Only who writes records closes their batches, after every
+//! record in them was accepted or dead-lettered.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use efd_kafka::{BatchId, OffsetLedger, TopicPartition};
 use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::settled::Tracker;
+use crate::{BatchId, OffsetLedger, TopicPartition};
 
 /// Takes offsets that may be committed to the group's coordinator.
 pub trait Committer: Send + Sync {
@@ -27,13 +27,29 @@ impl<C: ConsumerContext + 'static> Committer for rdkafka::consumer::BaseConsumer
     }
 }
 
-/// Offsets of one consumer: which batches are open, what may be committed, which partitions are owned.
-#[derive(Debug, Default)]
-pub struct Commits {
+/// Hears which partitions a consumer gets and gives up. Called on the poll thread, so it must not wait.
+pub trait Follower: Send + Sync + fmt::Debug {
+    /// These partitions belong to the consumer now.
+    fn assigned(&self, partitions: &[TopicPartition]);
+
+    /// These partitions belong to another consumer now.
+    fn revoked(&self, partitions: &[TopicPartition]);
+}
+
+/// Offsets of one consumer: which batches are open, what may be committed, which partitions are owned. Where there is a tracker `T`,
+/// which keeps account of records, nothing is committed before it is accounted for.
+#[derive(Debug)]
+pub struct Commits<T: ?Sized = dyn Follower> {
     state: Mutex<CommitState>,
     /// Told whenever a batch is done, or accounted for.
     is_closed: Condvar,
-    tracker: OnceLock<Arc<dyn Tracker>>,
+    tracker: OnceLock<Arc<T>>,
+}
+
+impl<T: ?Sized> Default for Commits<T> {
+    fn default() -> Self {
+        Self { state: Mutex::default(), is_closed: Condvar::default(), tracker: OnceLock::new() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,29 +66,29 @@ struct CommitState {
     has_ended: bool,
 }
 
-impl Commits {
+impl<T: Follower + ?Sized> Commits<T> {
     fn state(&self) -> MutexGuard<'_, CommitState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
+    /// Whether something is done and waits to be accounted for.
     pub fn has_ready(&self) -> bool {
         !self.state().ready.is_empty()
     }
 
-    #[cfg(test)]
+    /// Whether something is accounted for and waits to be committed.
     pub fn has_kept(&self) -> bool {
         !self.state().kept.is_empty()
     }
 
     /// Nothing is committed before `tracker` keeps it; it also hears which partitions come and go. To be called before the first do.
-    pub fn tracked_by(&self, tracker: Arc<dyn Tracker>) {
+    pub fn tracked_by(&self, tracker: Arc<T>) {
         // Set once; whoever comes second would be the same.
         let _ = self.tracker.set(tracker);
     }
 
     /// Who keeps account, if anybody does.
-    pub fn tracker(&self) -> Option<&dyn Tracker> {
+    pub fn tracker(&self) -> Option<&T> {
         self.tracker.get().map(|tracker| &**tracker)
     }
 
@@ -177,7 +193,10 @@ impl Commits {
         self.is_closed.notify_all();
     }
 
-    /// Commits what may be committed. Returns whether the coordinator took it, or in `Async` mode, will be asked.
+    /// Commits what may be committed; in `Async` mode the coordinator is only asked.
+    ///
+    /// # Errors
+    /// When the coordinator does not take it, or cannot be asked; it is tried again with the next commit.
     pub fn commit(&self, committer: &dyn Committer, mode: CommitMode) -> KafkaResult<()> {
         let kept = {
             let mut state = self.state();
