@@ -9,6 +9,7 @@
 
 pub mod catalogue;
 pub mod config;
+pub mod connections;
 pub mod convert;
 pub mod refusal;
 pub mod service;
@@ -19,16 +20,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
 use efd_proto::ingest::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use efd_service::Stop;
+use efd_service::server::connections::without_delay;
 use efd_service::server::tls_listener::TlsListener;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
@@ -37,6 +40,7 @@ use crate::config::Config;
 use crate::credentials::Access;
 use crate::grpc::catalogue::Catalogue;
 use crate::grpc::config::GrpcConfig;
+use crate::grpc::connections::placed;
 use crate::grpc::service::Service;
 use crate::grpc::session::Shared;
 use crate::grpc::writers::Writers;
@@ -48,6 +52,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Window of a stream and of a connection of HTTP/2: what is under way before the client waits.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Calls of one connection besides the streams that publish, at the same time; further ones wait at the client.
+const OTHER_CALLS: u32 = 128;
 /// Names whose health is told: the server as a whole, and its only service.
 const HEALTH_NAMES: [&str; 2] = ["", <IngestServiceServer<Service> as NamedService>::NAME];
 
@@ -103,6 +109,7 @@ impl GrpcSource {
         let address = listener.local_addr()?;
         let tls = around.certificate.as_ref().map(|certificate| certificate.server("h2"));
         tracing::info!(%address, tls = tls.is_some(), credentials = config.credentials.len(), "serving gRPC");
+        let (most, metrics) = (config.grpc.max_connections, around.metrics.clone());
         let serving = tokio::spawn(async move {
             tell(&health, ServingStatus::Serving).await;
             let stopped = async move {
@@ -111,11 +118,11 @@ impl GrpcSource {
             };
             let served = match tls {
                 Some(tls) => {
-                    let connections = TlsListener::new(listener, tls).into_stream();
+                    let connections = placed(TlsListener::new(listener, tls), most, metrics);
                     router.serve_with_incoming_shutdown(connections, stopped).await
                 }
                 None => {
-                    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+                    let connections = placed(listener.tap_io(without_delay), most, metrics);
                     router.serve_with_incoming_shutdown(connections, stopped).await
                 }
             };
@@ -167,7 +174,9 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 fn router(service: Service, config: &GrpcConfig) -> anyhow::Result<Router> {
     let max_request = usize::try_from(config.max_request_bytes.as_u64()).unwrap_or(usize::MAX);
+    let max_streams = u32::try_from(config.max_streams).unwrap_or(u32::MAX);
     let mut server = Server::builder()
+        .max_concurrent_streams(Some(max_streams.saturating_add(OTHER_CALLS)))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(config.keepalive_interval))

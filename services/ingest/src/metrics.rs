@@ -85,13 +85,24 @@ impl RefuseReason {
     }
 }
 
-/// Counts a gRPC stream as long as it lives.
+/// Counts something as long as it lives.
 #[derive(Debug)]
-pub struct OpenStream(UpDownCounter<i64>);
+pub struct Open {
+    counter: UpDownCounter<i64>,
+    size: i64,
+}
 
-impl Drop for OpenStream {
+impl Open {
+    /// Adds `size` until it is dropped.
+    pub(crate) fn new(counter: &UpDownCounter<i64>, size: i64) -> Self {
+        counter.add(size, &[]);
+        Self { counter: counter.clone(), size }
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
-        self.0.add(-1, &[]);
+        self.counter.add(-self.size, &[]);
     }
 }
 
@@ -105,6 +116,7 @@ pub struct Metrics {
     records_rejected: Counter<u64>,
     samples_refused: Counter<u64>,
     grpc_streams: UpDownCounter<i64>,
+    grpc_connections: UpDownCounter<i64>,
     delivery_retries: Counter<u64>,
     delivery: Histogram<f64>,
     outstanding_records: Gauge<u64>,
@@ -135,6 +147,10 @@ impl Metrics {
             grpc_streams: meter
                 .i64_up_down_counter("efd_ingest_grpc_streams")
                 .with_description("Streams that publish over gRPC")
+                .build(),
+            grpc_connections: meter
+                .i64_up_down_counter("efd_ingest_grpc_connections")
+                .with_description("Connections to the gRPC source")
                 .build(),
             delivery_retries: counter("efd_ingest_delivery_retries", "Batches that were sent once more"),
             delivery: meter
@@ -182,6 +198,7 @@ impl Metrics {
             self.samples_refused.add(0, &[source_label(Source::Grpc), reason.label()]);
         }
         self.grpc_streams.add(0, &[]);
+        self.grpc_connections.add(0, &[]);
         self.delivery_retries.add(0, &[]);
         for outcome in ["used", "refused"] {
             self.certificate_reloads.add(0, &[KeyValue::new("outcome", outcome)]);
@@ -220,9 +237,13 @@ impl Metrics {
     }
 
     /// A gRPC stream begins; it ends when what is returned is dropped.
-    pub(crate) fn open_stream(&self) -> OpenStream {
-        self.grpc_streams.add(1, &[]);
-        OpenStream(self.grpc_streams.clone())
+    pub(crate) fn open_stream(&self) -> Open {
+        Open::new(&self.grpc_streams, 1)
+    }
+
+    /// A gRPC connection begins; it ends when what is returned is dropped.
+    pub(crate) fn open_connection(&self) -> Open {
+        Open::new(&self.grpc_connections, 1)
     }
 
     /// A batch is sent once more.

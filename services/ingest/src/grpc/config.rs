@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use efd_service::{ConfigError, Env};
 use serde::{Deserialize, Serialize};
 
-/// How many streams there may be, and samples or writers of one.
+/// How many connections and streams there may be, and samples or writers of one.
 const COUNT: RangeInclusive<usize> = 1..=1_000_000;
 
 /// The gRPC source, which other programs publish to.
@@ -19,6 +19,8 @@ pub struct GrpcConfig {
     pub enabled: bool,
     /// Address. Default all interfaces, port 9182; `EFD_INGEST_GRPC` overrides.
     pub address: SocketAddr,
+    /// Connections at the same time; further ones wait until one ends. Default 256.
+    pub max_connections: usize,
     /// Streams that may publish at once, of all clients; more are refused. Default 64.
     pub max_streams: usize,
     /// Samples of one stream that may wait for their results; with more, the stream is not read. Default 4096.
@@ -41,6 +43,7 @@ impl Default for GrpcConfig {
         Self {
             enabled: false,
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9182)),
+            max_connections: 256,
             max_streams: 64,
             max_pending_samples: 4096,
             max_request_bytes: ByteSize::mib(1),
@@ -70,6 +73,7 @@ impl GrpcConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         let counts = "must be between 1 and 1000000";
         let rules = [
+            (COUNT.contains(&self.max_connections), "grpc.max_connections", counts),
             (COUNT.contains(&self.max_streams), "grpc.max_streams", counts),
             (COUNT.contains(&self.max_pending_samples), "grpc.max_pending_samples", counts),
             (COUNT.contains(&self.max_writers), "grpc.max_writers", counts),

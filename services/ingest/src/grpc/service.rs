@@ -17,7 +17,7 @@ use crate::grpc::config::GrpcConfig;
 use crate::grpc::refusal::{CallError, Refusal};
 use crate::grpc::session::{Intake, Results, Shared};
 use crate::grpc::writers::Author;
-use crate::metrics::OpenStream;
+use crate::metrics;
 use crate::sample::{Sample, SampleTopic};
 use crate::trace;
 
@@ -41,7 +41,7 @@ pub struct Service {
 /// What lives as long as the results of a stream are given.
 struct Open {
     results: Results,
-    _stream: OpenStream,
+    _stream: metrics::Open,
     _permit: OwnedSemaphorePermit,
 }
 

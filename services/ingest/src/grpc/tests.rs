@@ -374,3 +374,21 @@ async fn it_offers_tls_with_the_configured_certificate_and_health() {
     drop(client);
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_more_than_there_may_be_waits_for_the_end_of_another() {
+    let rig = Rig::start(|config| config.grpc.max_connections = 1);
+    let check = |channel| async {
+        HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap();
+    };
+    let first = rig.channel().await;
+    check(first.clone()).await;
+    let address = format!("http://{}", rig.source.address());
+    let second = Endpoint::from_shared(address).unwrap().connect_lazy();
+    let mut answer = tokio::spawn(check(second));
+    assert!(tokio::time::timeout(HELD_UP, &mut answer).await.is_err(), "answered beside the first");
+    check(first.clone()).await;
+    drop(first);
+    tokio::time::timeout(DEADLINE, answer).await.expect("an answer").unwrap();
+    rig.stop().await;
+}
