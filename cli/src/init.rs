@@ -2,7 +2,7 @@
 //!
 //! First it looks at what is there, then it makes what is missing, then it says what it made, what differs from what
 //! it would make, and which sink worker owns what. It changes nothing that exists, so it can be run again at any time. A dry run asks the
-//! registry whether it would take the schemas, and fails where it would not.
+//! registry whether it would take the schemas. A schema that it refuses, or would, is told with all others; then the exit code is 1.
 
 mod report;
 mod survey;
@@ -10,7 +10,7 @@ mod survey;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use efd_ingest::initialise::{InitialiseOptions, Progress, TopicReport, initialise};
 use efd_ingest::interfaces;
 use efd_kafka::Admin;
@@ -47,14 +47,15 @@ pub async fn run(config: &Config, args: &InitArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Creates what is missing of the topics and schemas of the named components.
-pub async fn create(
-    config: &Config,
-    folder: &Path,
-    names: &[String],
-    bar: &ProgressBar,
-) -> anyhow::Result<Vec<TopicReport>> {
+///
+/// # Errors
+/// When Kafka or the registry does not answer, or refuses one of them.
+pub async fn create(config: &Config, folder: &Path, names: &[String]) -> anyhow::Result<()> {
     let components = interfaces::load(folder, names)?;
-    make(config, &components, &options(config), bar).await
+    for made in make(config, &components, &options(config), &ProgressBar::hidden()).await? {
+        made.schema.map_err(|reason| anyhow!("schema of {} is refused: {reason}", made.subject))?;
+    }
+    Ok(())
 }
 
 async fn make(

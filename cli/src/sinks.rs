@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use efd_schema::TopicSubname;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -18,6 +19,8 @@ pub struct SinkConfig {
     pub components: Vec<String>,
     /// Kafka topics that it owns besides, as in its own settings.
     pub topics: Vec<String>,
+    /// Topics that it does not own nevertheless, as in its own settings.
+    pub exclude: Vec<String>,
 }
 
 impl SinkConfig {
@@ -32,17 +35,31 @@ impl SinkConfig {
         let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
         self.grpc.clone().unwrap_or_else(|| format!("{scheme}://{host}:9183"))
     }
-
-    /// It owns a topic of that component.
-    pub fn owns(&self, component: &str, topic: &str) -> bool {
-        self.components.iter().any(|owned| owned == component)
-            || self.topics.iter().any(|owned| owned == topic)
-    }
 }
 
-/// The workers that own a topic.
-pub fn owners<'a>(sinks: &'a BTreeMap<String, SinkConfig>, component: &str, topic: &str) -> Vec<&'a str> {
-    sinks.iter().filter(|(_, sink)| sink.owns(component, topic)).map(|(name, _)| name.as_str()).collect()
+/// Tells which workers own a topic, by the rules of the worker itself.
+pub struct Owners(Vec<(String, efd_sink::Config)>);
+
+impl Owners {
+    /// Of these workers.
+    pub fn new(sinks: &BTreeMap<String, SinkConfig>, topic_subname: &TopicSubname) -> Self {
+        let worker = |(name, sink): (&String, &SinkConfig)| {
+            let config = efd_sink::Config {
+                components: sink.components.clone(),
+                topics: sink.topics.clone(),
+                exclude: sink.exclude.clone(),
+                topic_subname: topic_subname.clone(),
+                ..efd_sink::Config::default()
+            };
+            (name.clone(), config)
+        };
+        Self(sinks.iter().map(worker).collect())
+    }
+
+    /// The names of the workers that own a topic.
+    pub fn of(&self, topic: &str) -> Vec<String> {
+        self.0.iter().filter(|(_, config)| config.owns(topic)).map(|(name, _)| name.clone()).collect()
+    }
 }
 
 impl<'de> Deserialize<'de> for SinkConfig {
@@ -58,11 +75,18 @@ struct Settings {
     grpc: Option<String>,
     components: Vec<String>,
     topics: Vec<String>,
+    exclude: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { admin: default_admin(), grpc: None, components: Vec::new(), topics: Vec::new() }
+        Self {
+            admin: default_admin(),
+            grpc: None,
+            components: Vec::new(),
+            topics: Vec::new(),
+            exclude: Vec::new(),
+        }
     }
 }
 
@@ -77,7 +101,7 @@ impl<'de> Visitor<'de> for AddressOrSettings {
     type Value = SinkConfig;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the address of a sink's admin port, or its admin, grpc, components and topics")
+        f.write_str("the address of a sink's admin port, or its admin, grpc, components, topics and exclude")
     }
 
     fn visit_str<E>(self, address: &str) -> Result<SinkConfig, E> {
@@ -85,9 +109,9 @@ impl<'de> Visitor<'de> for AddressOrSettings {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SinkConfig, A::Error> {
-        let Settings { admin, grpc, components, topics } =
+        let Settings { admin, grpc, components, topics, exclude } =
             Settings::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(SinkConfig { admin, grpc, components, topics })
+        Ok(SinkConfig { admin, grpc, components, topics, exclude })
     }
 }
 
@@ -111,14 +135,22 @@ mod tests {
 
     #[test]
     fn a_topic_may_have_one_owner_several_or_none() {
-        let sinks = sinks(
-            "sinks:\n  a: {admin: \"http://a:9603\", components: [MTM1M3]}\n  b: {topics: [lsst.sal.MTM1M3.forces]}\n",
-        )
-        .unwrap();
-        assert_eq!(sinks["b"].admin, "http://localhost:9603");
-        assert_eq!(owners(&sinks, "MTM1M3", "lsst.sal.MTM1M3.forces"), ["a", "b"]);
-        assert_eq!(owners(&sinks, "MTM1M3", "lsst.sal.MTM1M3.ackcmd"), ["a"]);
-        assert!(owners(&sinks, "MTM1M3TS", "lsst.sal.MTM1M3TS.ackcmd").is_empty(), "names are exact");
+        let of = |exclude: &str| {
+            let yaml = format!(
+                "sinks:\n  a: {{admin: \"http://a:9603\", components: [MTM1M3], exclude: [{exclude}]}}\n  b: {{topics: \
+                 [lsst.sal.MTM1M3.forces, '^lsst\\.sal\\.ESS\\.temp.*$']}}\n"
+            );
+            sinks(&yaml).unwrap()
+        };
+        assert_eq!(of("")["b"].admin, "http://localhost:9603");
+        let owners = Owners::new(&of(""), &TopicSubname::default());
+        assert_eq!(owners.of("lsst.sal.MTM1M3.forces"), ["a", "b"]);
+        assert_eq!(owners.of("lsst.sal.MTM1M3.ackcmd"), ["a"]);
+        assert_eq!(owners.of("lsst.sal.ESS.temperature"), ["b"]);
+        assert!(owners.of("lsst.sal.MTM1M3TS.ackcmd").is_empty(), "names are exact");
+        let split = Owners::new(&of("lsst.sal.MTM1M3.forces"), &TopicSubname::default());
+        assert_eq!(split.of("lsst.sal.MTM1M3.forces"), ["b"]);
+        assert_eq!(split.of("lsst.sal.MTM1M3.ackcmd"), ["a"]);
     }
 
     #[test]

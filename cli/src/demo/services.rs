@@ -6,7 +6,6 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use efd_service::http::Client;
 use efd_service::{Context, Env, Instance, Settings};
-use indicatif::ProgressBar;
 use tokio::task::JoinHandle;
 
 use super::DemoArgs;
@@ -62,7 +61,7 @@ impl Services {
         services.others.push(start("registry", files, env, efd_registry::run).await?);
         // As an operator does it: a worker that starts before its topics finds them only some seconds after they came.
         let config: Config = efd_service::load(Some(&files.path("efd")), env)?;
-        init::create(&config, &config.interfaces, &files.components, &ProgressBar::hidden()).await?;
+        init::create(&config, &config.interfaces, &files.components).await?;
         services.others.push(start("sink", files, env, efd_sink::run).await?);
         services.others.push(start("gateway", files, env, efd_gateway::run).await?);
         services.ingest = Some(start("ingest", files, env, efd_ingest::run).await?);

@@ -9,7 +9,7 @@ use efd_schema::Compatibility;
 use super::survey::{Difference, SchemaState, TopicState};
 use crate::config::Config;
 use crate::output;
-use crate::sinks::owners;
+use crate::sinks::Owners;
 
 /// Refused schemas that are told with the reason.
 const MAX_REFUSALS: usize = 20;
@@ -28,6 +28,8 @@ struct Row {
     state: TopicState,
     /// Made by this run, or would be made.
     is_new: bool,
+    /// Why the registry did not take its schema.
+    refused: Option<String>,
     owners: Vec<String>,
 }
 
@@ -37,15 +39,19 @@ struct Count {
     new: usize,
     differ: usize,
     new_schemas: usize,
+    known_schemas: usize,
     owners: Vec<String>,
 }
 
 impl Report {
     /// Begins with what was found; without more, what is missing would be made.
     pub fn new(config: &Config, states: Vec<TopicState>, is_dry: bool) -> Self {
-        let row = |state: TopicState| {
-            let owners = owners(&config.sinks, &state.component, &state.kafka_name);
-            Row { is_new: !state.exists, owners: owners.into_iter().map(str::to_owned).collect(), state }
+        let workers = Owners::new(&config.sinks, &config.topic_subname);
+        let row = |state: TopicState| Row {
+            is_new: !state.exists,
+            refused: None,
+            owners: workers.of(&state.kafka_name),
+            state,
         };
         let owners_are_known = config.sinks.values().all(|sink| sink.is_known()) && !config.sinks.is_empty();
         Self { rows: states.into_iter().map(row).collect(), is_dry, owners_are_known }
@@ -58,6 +64,7 @@ impl Report {
         for row in &mut self.rows {
             if let Some(report) = made.get(row.state.kafka_name.as_str()) {
                 row.is_new = report.created;
+                row.refused = report.schema.as_ref().err().cloned();
             }
         }
     }
@@ -116,7 +123,8 @@ impl Report {
             };
             let schema = match (row.state.schema, self.is_dry) {
                 (SchemaState::Known(id), _) => format!("id {id}"),
-                _ if row.refusal().is_some() => "would be refused".to_owned(),
+                (_, true) if row.refusal().is_some() => "would be refused".to_owned(),
+                (_, false) if row.refusal().is_some() => "refused".to_owned(),
                 (SchemaState::NextVersion, true) => "to register, next version".to_owned(),
                 (SchemaState::NextVersion, false) => "registered, next version".to_owned(),
                 (SchemaState::Unknown, true) => "to register".to_owned(),
@@ -151,12 +159,12 @@ impl Report {
         alike.into_iter().map(line).collect()
     }
 
-    /// Whether the registry would refuse a schema.
+    /// Whether the registry refused a schema, or would.
     pub fn has_refusals(&self) -> bool {
         self.rows.iter().any(|row| row.refusal().is_some())
     }
 
-    /// A line for each schema that the registry would refuse, or one when it does not say.
+    /// A line for each schema that the registry refused or would refuse, or one when it does not say.
     fn refusals(&self) -> Vec<String> {
         let refused = self.rows.iter().filter_map(|row| Some((row, row.refusal()?)));
         let mut lines: Vec<String> = refused
@@ -164,7 +172,8 @@ impl Report {
             .take(MAX_REFUSALS)
             .map(|(row, reason)| {
                 let topic = &row.state.kafka_name;
-                format!("refused: {topic}: the registry would not take its schema: {reason}")
+                let does_not = if self.is_dry { "would not take" } else { "does not take" };
+                format!("refused: {topic}: the registry {does_not} its schema: {reason}")
             })
             .collect();
         let more = refused.count().saturating_sub(MAX_REFUSALS);
@@ -202,11 +211,11 @@ impl Report {
 }
 
 impl Row {
-    /// Why the registry would not take the schema.
+    /// Why the registry did not take the schema, or would not.
     fn refusal(&self) -> Option<&str> {
         match &self.state.compatibility {
             Some(Compatibility::Incompatible(reason)) => Some(reason),
-            _ => None,
+            _ => self.refused.as_deref(),
         }
     }
 }
@@ -216,7 +225,9 @@ impl Count {
         self.topics += 1;
         self.new += usize::from(row.is_new);
         self.differ += usize::from(!row.state.differences.is_empty());
-        self.new_schemas += usize::from(!matches!(row.state.schema, SchemaState::Known(_)));
+        let is_known = matches!(row.state.schema, SchemaState::Known(_));
+        self.known_schemas += usize::from(is_known);
+        self.new_schemas += usize::from(!is_known && row.refusal().is_none());
         for owner in &row.owners {
             if !self.owners.contains(owner) {
                 self.owners.push(owner.clone());
@@ -225,8 +236,8 @@ impl Count {
     }
 
     fn cells(&self, name: &str, owners: String) -> Vec<String> {
-        let Count { topics, new, differ, new_schemas, .. } = self;
-        let counts = [*topics, *new, topics - new, *differ, *new_schemas, topics - new_schemas];
+        let Count { topics, new, differ, new_schemas, known_schemas, .. } = self;
+        let counts = [*topics, *new, topics - new, *differ, *new_schemas, *known_schemas];
         let counts = counts.iter().map(usize::to_string);
         std::iter::once(name.to_owned()).chain(counts).chain([owners]).collect()
     }
@@ -328,6 +339,26 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_that_was_refused_is_told_with_all_that_was_made() {
+        let mut report = Report::new(&config(&["Test", "Dome"]), states(), false);
+        let made = |name: &str, schema| TopicReport {
+            component: "Test".into(),
+            kafka_name: format!("lsst.sal.Test.{name}"),
+            subject: String::new(),
+            created: true,
+            schema,
+        };
+        report.add(&[made("b", Err("field x was removed".into())), made("c", Ok(9))]);
+        let text = report.text(true);
+        let line = "\nrefused: lsst.sal.Test.b: the registry does not take its schema: field x was removed\n";
+        assert!(report.has_refusals() && text.contains(line), "{text}");
+        assert_eq!(row(&text, "lsst.sal.Test.b")[1..3], ["created", "refused"]);
+        assert_eq!(row(&text, "lsst.sal.Test.c")[1..3], ["created", "registered"]);
+        // Topics, created, existed, differ, registered, known.
+        assert_eq!(row(&report.text(false), "Test")[1..7], ["3", "2", "1", "2", "1", "1"]);
+    }
+
+    #[test]
     fn what_another_run_made_meanwhile_counts_as_existing() {
         let mut report = Report::new(&config(&["Test", "Dome"]), states(), false);
         report.add(&[TopicReport {
@@ -335,7 +366,7 @@ mod tests {
             kafka_name: "lsst.sal.Dome.a".into(),
             subject: String::new(),
             created: false,
-            schema_id: 1,
+            schema: Ok(1),
         }]);
         assert_eq!(row(&report.text(false), "Dome"), ["Dome", "1", "0", "1", "0", "1", "0", "main"]);
     }

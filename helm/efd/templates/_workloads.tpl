@@ -70,7 +70,7 @@ given to one worker is left out by the worker that owns its component, so that a
 {{- $sinks := dict }}
 {{- range $name, $worker := include "efd.workers" . | fromYaml }}
 {{- $admin := printf "http://%s-sink-%s:9603" (include "efd.fullname" $) $name }}
-{{- $_ := set $sinks $name (dict "admin" $admin "components" $worker.config.components "topics" $worker.config.topics) }}
+{{- $_ := set $sinks $name (dict "admin" $admin "components" $worker.config.components "topics" $worker.config.topics "exclude" ($worker.config.exclude | default list)) }}
 {{- end }}
 {{- toYaml (merge (dict "sinks" $sinks) .Values.efd.config) }}
 {{- end }}

@@ -3,11 +3,12 @@
 //! Both steps may be repeated at any time: what exists stays as it is, an equal schema keeps its id.
 
 use std::collections::HashSet;
+use std::pin::pin;
 
 use efd_kafka::{Admin, AdminError, ErrorKind, TopicSpec};
 use efd_sal::{Component, Topic};
 use efd_schema::{RegistryClient, RegistryError, RegistryErrorKind};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 /// How topics are made.
 #[derive(Debug, Clone)]
@@ -34,9 +35,9 @@ pub enum Progress {
         /// All topics.
         total: usize,
     },
-    /// `done` of `total` schemas are registered.
+    /// `done` of `total` schemas are registered, or refused.
     SchemaRegistered {
-        /// Schemas registered so far.
+        /// Schemas asked for so far.
         done: usize,
         /// All schemas.
         total: usize,
@@ -54,8 +55,8 @@ pub struct TopicReport {
     pub subject: String,
     /// Whether the topic is new; else it existed and is as it was.
     pub created: bool,
-    /// Id of its schema.
-    pub schema_id: u32,
+    /// Id of its schema, or why the registry refuses it.
+    pub schema: Result<u32, String>,
 }
 
 /// Why the work stopped.
@@ -84,10 +85,11 @@ impl InitialiseError {
     }
 }
 
-/// Creates the topics of `components` and registers their schemas; reports on each topic, in their order.
+/// Creates the topics of `components` and registers their schemas; reports on each topic, in their order. A schema that the registry
+/// refuses keeps none of the others from being registered.
 ///
 /// # Errors
-/// The first failure. What was done stays, and the call may be repeated.
+/// When Kafka refuses topics, or one of them does not answer. What was done stays, and the call may be repeated.
 pub async fn initialise(
     components: &[Component],
     options: &InitialiseOptions,
@@ -102,19 +104,32 @@ pub async fn initialise(
         done += component.topics.len();
         progress(Progress::TopicsCreated { done, created: created.len(), total });
     }
-    let ids = register_schemas(components, options, registry, progress).await?;
+    let mut schemas = Vec::with_capacity(total);
+    let mut registered = pin!(registered(components, options, registry));
+    while let Some(outcome) = registered.next().await {
+        schemas.push(match outcome {
+            Ok(id) => Ok(id),
+            Err(InitialiseError::Schema { error: error @ RegistryError::Answer { .. }, .. })
+                if error.kind() == RegistryErrorKind::Refused =>
+            {
+                Err(error.to_string())
+            }
+            Err(error) => return Err(error),
+        });
+        progress(Progress::SchemaRegistered { done: schemas.len(), total });
+    }
     let subname = options.topic_subname.as_str();
-    let report = |(topic, schema_id): (&Topic, u32)| {
+    let report = |(topic, schema): (&Topic, Result<u32, String>)| {
         let kafka_name = topic.kafka_name(subname);
         TopicReport {
             component: topic.component.to_string(),
             subject: topic.subject(subname),
             created: created.contains(&kafka_name),
             kafka_name,
-            schema_id,
+            schema,
         }
     };
-    Ok(topics(components).zip(ids).map(report).collect())
+    Ok(topics(components).zip(schemas).map(report).collect())
 }
 
 /// Creates the topics that do not exist and returns their names.
@@ -138,19 +153,20 @@ pub async fn register_schemas(
     components: &[Component],
     options: &InitialiseOptions,
     registry: &RegistryClient,
-    progress: impl Fn(Progress),
 ) -> Result<Vec<u32>, InitialiseError> {
-    let total = topics(components).count();
-    let mut ids = Vec::with_capacity(total);
+    registered(components, options, registry).try_collect().await
+}
+
+/// What becomes of each schema, in the order of the topics.
+fn registered<'a>(
+    components: &'a [Component],
+    options: &'a InitialiseOptions,
+    registry: &'a RegistryClient,
+) -> impl Stream<Item = Result<u32, InitialiseError>> + Send {
     // Futures do nothing before they are polled; a closure inside the stream would not be `Send` for every lifetime.
     let calls: Vec<_> =
         topics(components).map(|topic| register(topic, &options.topic_subname, registry)).collect();
-    let mut registered = stream::iter(calls).buffered(options.concurrent_registrations.max(1));
-    while let Some(id) = registered.try_next().await? {
-        ids.push(id);
-        progress(Progress::SchemaRegistered { done: ids.len(), total });
-    }
-    Ok(ids)
+    stream::iter(calls).buffered(options.concurrent_registrations.max(1))
 }
 
 /// Registers the schema of one topic and returns its id.

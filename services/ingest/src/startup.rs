@@ -34,7 +34,7 @@ pub async fn prepare(
     let Some(created) = patiently(&wait, create).await? else { return Ok(None) };
     kafka_is_ready.release();
     wait.server = registry.url();
-    let register = || register_schemas(components, &options, &registry, |_| {}).boxed();
+    let register = || register_schemas(components, &options, &registry).boxed();
     let Some(ids) = patiently(&wait, register).await? else { return Ok(None) };
     registry_is_ready.release();
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use efd_kafka::{Admin, TopicSpec};
+use efd_schema::{RegistryClient, RegistryConfig};
 use efd_tests::{Generation, Options, Output, Stack, efd, interfaces, release, write_release};
 use serde_json::json;
 
@@ -97,6 +98,26 @@ async fn what_differs_is_said_and_left_as_it_is() {
     let topics: Vec<String> = wrong.iter().map(|spec| spec.name.clone()).collect();
     let policies = admin.topic_settings(&topics, "cleanup.policy").await.unwrap();
     assert_eq!(policies.into_values().collect::<Vec<_>>(), ["delete", "delete", "compact"]);
+}
+
+#[tokio::test]
+async fn a_schema_that_the_registry_refuses_keeps_no_other_from_being_registered() {
+    let stack = stack().await;
+    let config = settings(&stack);
+    let registry = RegistryConfig { url: Some(stack.registry_url()), ..RegistryConfig::default() };
+    let registry = RegistryClient::new(&registry).unwrap();
+    let field = json!({"name": "salIndex", "type": "string"});
+    let other = json!({"type": "record", "name": "scalars", "namespace": "lsst.sal.Test", "fields": [field]});
+    registry.register("lsst.sal.Test.scalars-value", &other.to_string()).await.unwrap();
+
+    let answer = efd(Some(&config), &["init", "Test"], &[]).await.unwrap();
+    assert_eq!(answer.code, Some(1), "{}", answer.err);
+    assert_eq!(row(&answer, "Test"), ["Test", "24", "24", "0", "0", "23", "0", "main"]);
+    let refused: Vec<&str> = answer.out.lines().filter(|line| line.starts_with("refused: ")).collect();
+    let is_the_one =
+        refused.iter().all(|line| line.contains("lsst.sal.Test.scalars: the registry does not take"));
+    assert!(refused.len() == 1 && is_the_one, "{refused:#?}");
+    assert_eq!(registry.subjects().await.unwrap().len(), 24);
 }
 
 #[tokio::test]
