@@ -47,8 +47,6 @@ use crate::grpc::writers::Writers;
 use crate::sample::Sample;
 use crate::source::Surroundings;
 
-/// Time that clients have, after their last result is known, to take it and close.
-const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Window of a stream and of a connection of HTTP/2: what is under way before the client waits.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -147,12 +145,12 @@ impl GrpcSource {
         outcome.context("gRPC source panicked")?
     }
 
-    /// Ends the server after a stop, when all results are known; clients that do not take theirs are cut off.
+    /// Ends the server after a stop, when all results are known; clients that do not take theirs `within` this time are cut off.
     ///
     /// # Errors
     /// When the listening socket failed.
-    pub async fn finish(mut self) -> anyhow::Result<()> {
-        match tokio::time::timeout(CLOSE_GRACE, self.ended()).await {
+    pub async fn finish(mut self, within: Duration) -> anyhow::Result<()> {
+        match tokio::time::timeout(within, self.ended()).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 tracing::warn!("clients that do not take their results were cut off");

@@ -40,9 +40,11 @@ mod trace;
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use efd_service::server::tls::ServerCertificate;
 use efd_service::{Context, Stop};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 pub use account::{Account, TopicAccount};
 use clock::Clock;
@@ -52,8 +54,11 @@ use error::IngestError;
 use grpc::GrpcSource;
 use metrics::Metrics;
 use producer::SampleProducer;
-use simulator::Simulator;
+use simulator::{Sent, Simulator, SimulatorError};
 use source::Surroundings;
+
+/// Time that clients have, after their last result is known, to take it and close.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is stopped or its source ends, and delivers everything that was taken until then.
 ///
@@ -126,15 +131,28 @@ pub async fn run_with_account(config: Config, ctx: Context) -> anyhow::Result<Ac
     log(&account);
     // What is not delivered by now is not waited for any more, neither here nor by the clients.
     drop((producer, queue));
-    direct.finish().await?;
-    if let Some(grpc) = grpc {
-        grpc.finish().await?;
-    }
-    if let Some(simulation) = simulation {
-        simulation.await??.report(&account)?;
-    }
-    outcome?;
+    // Before anything that waits for Kafka: whatever keeps the service from ending in time, the account is told.
+    let simulated = match simulation {
+        Some(simulation) => told(simulation, &account).await,
+        None => Ok(()),
+    };
+    let close = CLOSE_GRACE.min((config.service.grace_period - delivery_time) / 2);
+    let (direct, grpc) = tokio::join!(direct.finish(), finish(grpc, close));
+    outcome.and(simulated).and(direct).and(grpc)?;
     Ok(account)
+}
+
+/// Tells what was simulated, and what became of it.
+async fn told(simulation: JoinHandle<Result<Sent, SimulatorError>>, account: &Account) -> anyhow::Result<()> {
+    simulation.await.context("simulator ended unexpectedly")??.report(account)?;
+    Ok(())
+}
+
+async fn finish(grpc: Option<GrpcSource>, within: Duration) -> anyhow::Result<()> {
+    match grpc {
+        Some(grpc) => grpc.finish(within).await,
+        None => Ok(()),
+    }
 }
 
 fn log(account: &Account) {

@@ -45,7 +45,7 @@ const KINDS: [&str; 3] = ["command", "event", "telemetry"];
 const MAX_RECORD_BYTES: &str = "67108864";
 /// Longest wait for what is under way of a partition that goes to another member.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Longest wait for the last commit and for leaving the group.
+/// Longest wait for the last commit and for leaving the group, which is part of the time there is after a stop.
 const LEAVE: Duration = Duration::from_secs(2);
 /// Longest wait for a line; a stop is noticed within it.
 const MAX_POLL: Duration = Duration::from_millis(100);
@@ -78,13 +78,14 @@ pub async fn run(
     );
     // The queue ends when the thread has, and its handler is gone.
     let reading = async { thread.joined().await.map(LineReader::failure) };
+    let leave_within = LEAVE.min(finish_within / 4);
     let outcome = tokio::select! {
         outcome = async { tokio::join!(writer.run(batches), reading) } => Some(outcome),
-        () = crate::passed(&ctx.stop, finish_within) => None,
+        () = crate::passed(&ctx.stop, finish_within - leave_within) => None,
     };
     drop(writer);
     commits.ended();
-    leave(consumer, commits).await;
+    leave(consumer, commits, leave_within).await;
     let Some((written, read)) = outcome else { return Ok(()) };
     written?;
     match read.context("poll thread of the text source panicked")? {
@@ -94,7 +95,7 @@ pub async fn run(
 }
 
 /// Commits what is written and leaves the group, on a thread that may wait for brokers for longer than anybody else does.
-async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>) {
+async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>, within: Duration) {
     let leaving = tokio::task::spawn_blocking(move || {
         commits.keep(commits.ready());
         if let Err(error) = commits.commit(&*consumer, CommitMode::Sync) {
@@ -102,7 +103,7 @@ async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>) {
         }
         drop(consumer);
     });
-    if tokio::time::timeout(LEAVE, leaving).await.is_err() {
+    if tokio::time::timeout(within, leaving).await.is_err() {
         tracing::warn!("kafka did not answer while the text source left its group");
     }
 }

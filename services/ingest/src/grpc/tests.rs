@@ -31,6 +31,7 @@ use crate::sample::SampleTopic;
 use crate::testing;
 
 const DEADLINE: Duration = Duration::from_secs(20);
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// A client that cannot send for so long is held up.
 const HELD_UP: Duration = Duration::from_millis(500);
 const TOPIC: &str = "lsst.sal.Test.counts";
@@ -123,7 +124,10 @@ impl Rig {
     async fn stop(self) -> u64 {
         self.instance.context().stop.request();
         let producer = tokio::time::timeout(DEADLINE, self.producer).await.expect("the queue ends").unwrap();
-        tokio::time::timeout(DEADLINE, self.source.finish()).await.expect("the source ends").unwrap();
+        tokio::time::timeout(DEADLINE, self.source.finish(CLOSE_GRACE))
+            .await
+            .expect("the source ends")
+            .unwrap();
         producer.account().delivered()
     }
 }
