@@ -136,11 +136,15 @@ async fn respond(api: &Api, request: Request) -> Response {
     let call = Call::find(&head.method, head.uri.path());
     let route = call.as_ref().map_or("other", Call::route);
     let is_v3 = call.as_ref().is_ok_and(Call::is_v3);
+    let has_records = matches!(call, Ok(Call::Produce { .. }));
     let result = match call {
         Ok(call) => api.answer(call, &head, body).await,
         Err(error) => Err(error),
     };
     let (status, answer) = result.unwrap_or_else(|error| {
+        if has_records {
+            api.metrics.refused(&error);
+        }
         let status = StatusCode::from_u16(error.status_and_code().0);
         (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer::error(&error))
     });
@@ -178,8 +182,9 @@ impl Api {
 
     async fn answer(&self, call: Call, head: &Parts, body: Body) -> Result<Answer, ProxyError> {
         let _room = self.room.try_acquire().map_err(|_| ProxyError::Busy)?;
-        let _body_room =
-            self.body_room.try_acquire_many(self.kilobytes(head)).map_err(|_| ProxyError::Busy)?;
+        let kilobytes = self.kilobytes(head);
+        let _body_room = self.body_room.try_acquire_many(kilobytes).map_err(|_| ProxyError::Busy)?;
+        let _begun = self.metrics.begun(u64::from(kilobytes) * 1024);
         let caller = self.access.caller(text_header(head, &header::AUTHORIZATION))?;
         let answer = match call {
             Call::Root => Value::Object(serde_json::Map::new()),

@@ -56,10 +56,20 @@ pub enum RefuseReason {
     OutOfRange,
     /// It was made for another version of the topic.
     WrongRevCode,
+    /// Over HTTP: the body is none that can be read.
+    Malformed,
+    /// Over HTTP: there is no schema, or none that can be used or that the registry gives.
+    Schema,
+    /// Over HTTP: a value does not fit the schema.
+    Misfit,
+    /// Over HTTP: as many requests are worked on as may be.
+    Busy,
+    /// Over HTTP: no broker could be asked for the topic.
+    Kafka,
 }
 
 impl RefuseReason {
-    const ALL: [Self; 8] = [
+    const GRPC: [Self; 8] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::UnknownTopic,
@@ -68,6 +78,16 @@ impl RefuseReason {
         Self::WrongLength,
         Self::OutOfRange,
         Self::WrongRevCode,
+    ];
+    const HTTP: [Self; 8] = [
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::UnknownTopic,
+        Self::Malformed,
+        Self::Schema,
+        Self::Misfit,
+        Self::Busy,
+        Self::Kafka,
     ];
 
     fn label(self) -> KeyValue {
@@ -80,6 +100,11 @@ impl RefuseReason {
             Self::WrongLength => "wrong_length",
             Self::OutOfRange => "out_of_range",
             Self::WrongRevCode => "wrong_rev_code",
+            Self::Malformed => "malformed",
+            Self::Schema => "schema",
+            Self::Misfit => "misfit",
+            Self::Busy => "busy",
+            Self::Kafka => "kafka",
         };
         KeyValue::new("reason", value)
     }
@@ -119,7 +144,7 @@ pub struct Metrics {
     grpc_connections: UpDownCounter<i64>,
     delivery_retries: Counter<u64>,
     delivery: Histogram<f64>,
-    outstanding_records: Gauge<u64>,
+    outstanding_records: UpDownCounter<i64>,
     in_flight: Gauge<u64>,
     queued_samples: Gauge<u64>,
     text_queued_batches: Gauge<u64>,
@@ -158,10 +183,10 @@ impl Metrics {
                 .with_unit("s")
                 .with_description("Time from the first record of a batch to the acknowledgement of its last")
                 .build(),
-            outstanding_records: gauge(
-                "efd_ingest_outstanding_records",
-                "Records taken and not yet acknowledged",
-            ),
+            outstanding_records: meter
+                .i64_up_down_counter("efd_ingest_outstanding_records")
+                .with_description("Records taken and not yet acknowledged")
+                .build(),
             in_flight: meter
                 .u64_gauge("efd_ingest_in_flight")
                 .with_unit("By")
@@ -194,8 +219,10 @@ impl Metrics {
                 self.records_rejected.add(0, &[source_label(source), reason.label()]);
             }
         }
-        for reason in RefuseReason::ALL {
-            self.samples_refused.add(0, &[source_label(Source::Grpc), reason.label()]);
+        for (source, reasons) in [(Source::Grpc, RefuseReason::GRPC), (Source::Http, RefuseReason::HTTP)] {
+            for reason in reasons {
+                self.samples_refused.add(0, &[source_label(source), reason.label()]);
+            }
         }
         self.grpc_streams.add(0, &[]);
         self.grpc_connections.add(0, &[]);
@@ -203,20 +230,25 @@ impl Metrics {
         for outcome in ["used", "refused"] {
             self.certificate_reloads.add(0, &[KeyValue::new("outcome", outcome)]);
         }
-        self.outstanding(0, 0);
+        for source in Source::ALL {
+            self.outstanding(source, 0);
+        }
+        self.in_flight(0);
         self.queued(0);
         self.text_queued(0);
     }
 
-    /// Samples of a component were taken; the component by its place in the configuration.
+    /// Samples of a component were taken, and are outstanding; the component by its place in the configuration.
     pub(crate) fn taken(&self, source: Source, component_id: usize, count: u64) {
+        self.outstanding(source, signed(count));
         if let Some(labels) = self.labels(source, component_id) {
             self.samples_taken.add(count, labels);
         }
     }
 
-    /// Records of a component were acknowledged.
+    /// Records of a component were acknowledged; they are not outstanding any more.
     pub(crate) fn delivered(&self, source: Source, component_id: usize, count: u64) {
+        self.outstanding(source, -signed(count));
         if let Some(labels) = self.labels(source, component_id) {
             self.records_delivered.add(count, labels);
         }
@@ -226,8 +258,9 @@ impl Metrics {
         self.components.get(source as usize)?.get(component_id)
     }
 
-    /// A sample was rejected.
+    /// A sample was rejected; it is not outstanding any more.
     pub(crate) fn rejected(&self, source: Source, reason: RejectReason) {
+        self.outstanding(source, -1);
         self.records_rejected.add(1, &[source_label(source), reason.label()]);
     }
 
@@ -256,10 +289,14 @@ impl Metrics {
         self.delivery.record(after.as_secs_f64(), &[source_label(source)]);
     }
 
-    /// Records taken and not yet acknowledged, and the memory of those that wait for Kafka.
-    pub(crate) fn outstanding(&self, records: u64, in_flight_bytes: u64) {
-        self.outstanding_records.record(records, &[]);
-        self.in_flight.record(in_flight_bytes, &[]);
+    /// Records of a source were taken, or if negative, had their end.
+    pub(crate) fn outstanding(&self, source: Source, change: i64) {
+        self.outstanding_records.add(change, &[source_label(source)]);
+    }
+
+    /// Memory of the records that wait for Kafka.
+    pub(crate) fn in_flight(&self, bytes: u64) {
+        self.in_flight.record(bytes, &[]);
     }
 
     /// Samples that wait in the queue.
@@ -277,6 +314,10 @@ impl Metrics {
         let outcome = if is_used { "used" } else { "refused" };
         self.certificate_reloads.add(1, &[KeyValue::new("outcome", outcome)]);
     }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn source_label(source: Source) -> KeyValue {

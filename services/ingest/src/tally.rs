@@ -13,7 +13,6 @@ use crate::source::Source;
 pub(crate) struct Tally {
     account: Account,
     metrics: Metrics,
-    outstanding: u64,
     /// Samples taken since the metrics were last brought up to date.
     taken: Counts,
 }
@@ -24,7 +23,7 @@ struct Counts([Vec<u64>; Source::ALL.len()]);
 
 impl Tally {
     pub(crate) fn new(account: Account, metrics: Metrics) -> Self {
-        Self { account, metrics, outstanding: 0, taken: Counts::default() }
+        Self { account, metrics, taken: Counts::default() }
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -33,7 +32,6 @@ impl Tally {
 
     /// A sample came in.
     pub(crate) fn taken(&mut self, sample: &Sample) {
-        self.outstanding += 1;
         self.taken.add(sample.source, sample.topic.component_id);
         if let Some(entry) = self.account.topic(&sample.topic) {
             entry.produced += 1;
@@ -42,7 +40,6 @@ impl Tally {
 
     /// A sample will never be delivered.
     pub(crate) fn rejected(&mut self, topic: &SampleTopic, source: Source, reason: RejectReason) {
-        self.outstanding = self.outstanding.saturating_sub(1);
         self.metrics.rejected(source, reason);
         if let Some(entry) = self.account.topic(topic) {
             entry.rejected += 1;
@@ -51,7 +48,6 @@ impl Tally {
 
     /// Kafka acknowledged one record.
     pub(crate) fn record_delivered(&mut self, record: RecordView<'_>) {
-        self.outstanding = self.outstanding.saturating_sub(1);
         self.metrics.delivered(record.source, record.topic.component_id, 1);
         if let Some(entry) = self.account.topic(record.topic) {
             entry.delivered += 1;
@@ -71,8 +67,7 @@ impl Tally {
             self.metrics.batch_delivered(source, after);
         }
         delivered.drain(|source, component_id, count| self.metrics.delivered(source, component_id, count));
-        self.outstanding = self.outstanding.saturating_sub(batch.len() as u64);
-        self.metrics.outstanding(self.outstanding, in_flight_bytes as u64);
+        self.metrics.in_flight(in_flight_bytes as u64);
     }
 
     /// A batch is sent once more.
@@ -83,7 +78,7 @@ impl Tally {
     /// Brings the metrics of what came in up to date; `queued` samples still wait in the queue.
     pub(crate) fn batch_closed(&mut self, queued: usize, in_flight_bytes: usize) {
         self.taken.drain(|source, component_id, count| self.metrics.taken(source, component_id, count));
-        self.metrics.outstanding(self.outstanding, in_flight_bytes as u64);
+        self.metrics.in_flight(in_flight_bytes as u64);
         self.metrics.queued(queued as u64);
     }
 }

@@ -56,6 +56,7 @@ impl Delivery {
         parent: Option<&SpanContext>,
     ) -> Vec<RecordOutcome> {
         let since = Instant::now();
+        self.metrics.taken(topic, records.len());
         let producer = self.producer().clone();
         let mut batch = producer.batch();
         let mut waiting = Vec::with_capacity(records.len());

@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use thiserror::Error;
 
 use super::avro_json::Mismatch;
+use crate::metrics::RefuseReason;
 
 /// Code of a record that may be sent again.
 pub const RETRIABLE: u32 = 50003;
@@ -134,6 +135,33 @@ impl ProxyError {
             Self::Busy => (429, 42901),
             Self::Kafka(_) => (500, NOT_RETRIABLE),
             Self::KafkaRetriable(_) => (500, RETRIABLE),
+        }
+    }
+
+    /// What a refused record counts as.
+    pub(crate) const fn reason(&self) -> RefuseReason {
+        match self {
+            Self::Denied(_) => RefuseReason::Unauthenticated,
+            Self::Forbidden { .. } => RefuseReason::Forbidden,
+            Self::TopicNotFound(_) | Self::PartitionNotFound { .. } => RefuseReason::UnknownTopic,
+            Self::SchemaLookup(_)
+            | Self::KeySchemaMissing
+            | Self::ValueSchemaMissing
+            | Self::InvalidSchema(_) => RefuseReason::Schema,
+            Self::Conversion { .. } => RefuseReason::Misfit,
+            Self::Busy => RefuseReason::Busy,
+            Self::Kafka(_) | Self::KafkaRetriable(_) => RefuseReason::Kafka,
+            // Those that cannot come of a request with records are malformed as well.
+            Self::MalformedBody(_)
+            | Self::BodyUnreadable(_)
+            | Self::BodyTimedOut(_)
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType
+            | Self::InvalidBody(_)
+            | Self::BadTopic(_)
+            | Self::PathNotFound
+            | Self::ClusterNotFound(_)
+            | Self::MethodNotAllowed => RefuseReason::Malformed,
         }
     }
 }
