@@ -321,3 +321,6 @@ fn asks_for_plain_json(head: &Parts) -> bool {
     let accept = text_header(head, &header::ACCEPT).unwrap_or_default();
     accept.contains(JSON) && !accept.contains("vnd.kafka") && !accept.contains("*/*")
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,6 +209,14 @@ async fn errors_have_the_codes_of_the_proxy() {
     let (_, _, answer) = curl.ask(&path, &[AVRO], Some(&unknown_field)).await;
     let message = answer["message"].as_str().unwrap();
     assert!(message.contains("record 0") && message.contains("field humidity"), "{message}");
+    let (_, _, answer) = curl.ask("/topics/lsst.sal.ATCamera.vacuum", &[AVRO], Some(&body("x"))).await;
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("begin with lsst.sal.Test. (setting http.prefixes)"), "{message}");
+    let metrics = stack.ingest.as_ref().unwrap().metrics().await.unwrap();
+    for (reason, requests) in [("misfit", 3.0), ("forbidden", 2.0), ("schema", 4.0), ("unknown_topic", 2.0)] {
+        let labels = [("source", "http"), ("reason", reason)];
+        assert_eq!(metrics.sum("efd_ingest_samples_refused_total", &labels), requests, "{reason}");
+    }
     let topics = format!("/v3/clusters/{id}/topics");
     let again = json!({"topic_name": TOPIC});
     assert_eq!(curl.code(&topics, &[JSON], Some(&again)).await, (400, 40002));

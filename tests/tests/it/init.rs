@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use efd_kafka::{Admin, TopicSpec};
 use efd_schema::{RegistryClient, RegistryConfig};
-use efd_tests::{Generation, Options, Output, Stack, efd, interfaces, release, write_release};
+use efd_tests::{Generation, Options, Output, Stack, efd, eventually, interfaces, release, write_release};
+use http::Method;
 use serde_json::json;
 
 /// All topics of a release of the real size, on one broker.
@@ -76,6 +77,10 @@ async fn what_differs_is_said_and_left_as_it_is() {
     };
     let wrong = [spec("scalars", 1, true), spec("logevent_scalars", 2, false), spec("arrays", 8, false)];
     admin.create_topics(&wrong).await.unwrap();
+    // A broker knows of them a little later than the controller that made them.
+    eventually("the topics are there", || async { Ok(stack.topics(|_| true).await?.len() == wrong.len()) })
+        .await
+        .unwrap();
     for _ in 0..2 {
         let answer = efd(Some(&config), &["init", "Test"], &[]).await.unwrap();
         assert_eq!(answer.code, Some(0), "{}", answer.err);
@@ -108,7 +113,11 @@ async fn a_schema_that_the_registry_refuses_keeps_no_other_from_being_registered
     let registry = RegistryClient::new(&registry).unwrap();
     let field = json!({"name": "salIndex", "type": "string"});
     let other = json!({"type": "record", "name": "scalars", "namespace": "lsst.sal.Test", "fields": [field]});
-    registry.register("lsst.sal.Test.scalars-value", &other.to_string()).await.unwrap();
+    let subject = "lsst.sal.Test.scalars-value";
+    registry.register(subject, &other.to_string()).await.unwrap();
+    let level = json!({"compatibility": "FULL"});
+    let path = format!("/config/{subject}");
+    let _: serde_json::Value = registry.call(Method::PUT, &path, Some(&level)).await.unwrap();
 
     let answer = efd(Some(&config), &["init", "Test"], &[]).await.unwrap();
     assert_eq!(answer.code, Some(1), "{}", answer.err);
