@@ -3,6 +3,7 @@
 //! Every test starts what it needs and everything is stopped when the test ends, also when it fails. Nothing waits for a
 //! fixed time: [`eventually`] polls until a deadline.
 
+mod answers;
 mod clients;
 mod collector;
 mod command;
@@ -18,6 +19,7 @@ pub mod stored;
 
 use std::time::{Duration, Instant};
 
+pub use answers::{Answered, time_range, timestamp};
 pub use clients::{contracts, efd_python, node, python, python_module};
 pub use collector::{Collector, attribute, hex};
 pub use command::{Output, efd};

@@ -1,11 +1,13 @@
 //! Answers that are streamed: what they share, from the first part to the last.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use efd_service::chain;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 use tracing::Instrument as _;
@@ -38,16 +40,17 @@ pub struct Part<M> {
     pub bytes: usize,
 }
 
+/// An answer and its place among the queries that may run; nobody has it while its next part is made, or after its deadline.
+type Shelf<A> = Arc<Mutex<Option<(A, OwnedSemaphorePermit)>>>;
+
 /// What lives as long as an answer is streamed.
 pub struct Streaming<A> {
-    /// The answer itself.
-    pub answer: A,
+    /// The answer itself, and its place among the queries that may run.
+    pub answer: (A, OwnedSemaphorePermit),
     /// Its measures.
     pub running: Running,
     /// Its trace.
     pub span: tracing::Span,
-    /// Its place among the queries that may run.
-    pub _permit: OwnedSemaphorePermit,
     /// Ends all answers when the gateway has no more time.
     pub cut: CancellationToken,
     /// When the client wants no more.
@@ -66,16 +69,49 @@ impl<M> Part<M> {
     }
 }
 
+/// The state of a stream between two parts.
+struct Parts<A> {
+    shelf: Shelf<A>,
+    running: Running,
+    span: tracing::Span,
+    cut: CancellationToken,
+    deadline: Option<Instant>,
+    /// Ends with the stream.
+    _watch: JoinSet<()>,
+}
+
 impl<A: Answer> Streaming<A> {
-    /// The stream that gRPC takes the parts from. Nothing runs beside it: InfluxDB is read only as fast as the client takes the
-    /// answer, and a client that goes away drops the stream, and with it the connection on which InfluxDB works for it.
+    /// The stream that gRPC takes the parts from. No part is made before it is asked for: InfluxDB is read only as fast as the client
+    /// takes the answer, and a client that goes away drops the stream, and with it the connection on which InfluxDB works for it.
     pub fn into_response(self) -> Response<BoxStream<'static, Result<A::Message, Status>>> {
-        Response::new(stream::try_unfold(self, next).boxed())
+        let Self { answer, running, span, cut, deadline } = self;
+        let shelf = Arc::new(Mutex::new(Some(answer)));
+        let watch = watch(&shelf, deadline);
+        let parts = Parts { shelf, running, span, cut, deadline, _watch: watch };
+        Response::new(stream::try_unfold(parts, next).boxed())
     }
 }
 
-async fn next<A: Answer>(mut streaming: Streaming<A>) -> Result<Option<(A::Message, Streaming<A>)>, Status> {
-    let Streaming { answer, running, span, cut, deadline, .. } = &mut streaming;
+/// Takes the answer away at its deadline, also from a client that takes nothing: nobody asks for the next part then.
+fn watch<A: Answer>(shelf: &Shelf<A>, deadline: Option<Instant>) -> JoinSet<()> {
+    let mut watch = JoinSet::new();
+    if deadline.is_some() {
+        let shelf = Arc::clone(shelf);
+        watch.spawn(async move {
+            until(deadline).await;
+            drop(take(&shelf));
+        });
+    }
+    watch
+}
+
+fn take<A>(shelf: &Shelf<A>) -> Option<(A, OwnedSemaphorePermit)> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+async fn next<A: Answer>(mut parts: Parts<A>) -> Result<Option<(A::Message, Parts<A>)>, Status> {
+    let Parts { shelf, running, span, cut, deadline, .. } = &mut parts;
+    let Some((mut answer, permit)) = take(shelf) else { return Err(failed(running, &QueryError::Deadline)) };
     let outcome = tokio::select! {
         biased;
         () = cut.cancelled() => Err(QueryError::Stopping),
@@ -87,7 +123,8 @@ async fn next<A: Answer>(mut streaming: Streaming<A>) -> Result<Option<(A::Messa
             if part.rows > 0 {
                 running.batch(part.rows, part.values, part.bytes);
             }
-            Ok(Some((part.message, streaming)))
+            *shelf.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer, permit));
+            Ok(Some((part.message, parts)))
         }
         Ok(None) => {
             running.ends(Code::Ok);

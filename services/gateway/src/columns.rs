@@ -1,9 +1,11 @@
 //! Rows become columns (pure).
 
 use efd_proto::query::v1::column::Values as ColumnValues;
-use efd_proto::query::v1::{Batch, Booleans, Column, Doubles, FieldType, Longs, Strings};
+use efd_proto::query::v1::{Aggregate, Batch, Booleans, Column, Doubles, FieldType, Longs, Strings};
 use thiserror::Error;
 
+use crate::error::QueryError;
+use crate::influxdb::InfluxDb;
 use crate::layout::FieldLayout;
 use crate::row::{RowReader, ValueError};
 
@@ -25,12 +27,25 @@ pub enum RowError {
     },
 }
 
+impl RowError {
+    /// What it means for a query of `topic`.
+    pub fn of_topic(self, topic: &str, influxdb: &InfluxDb) -> QueryError {
+        match self {
+            Self::Misfit { field, found, expected } => {
+                QueryError::Misfit { topic: topic.to_owned(), field, found, expected }
+            }
+            Self::Malformed => influxdb.malformed(self.to_string()).into(),
+        }
+    }
+}
+
 /// Gathers rows until they are taken as a batch.
 #[derive(Debug)]
 pub struct BatchBuilder {
     times: Vec<i64>,
     columns: Vec<ColumnBuilder>,
     bytes: usize,
+    values: usize,
 }
 
 #[derive(Debug)]
@@ -38,6 +53,8 @@ struct ColumnBuilder {
     name: String,
     /// For each element whether the row has a value for it.
     stored: Vec<bool>,
+    /// Whether it counts values, so that none is 0.
+    is_count: bool,
     values: Values,
     validity: Validity,
 }
@@ -61,7 +78,8 @@ struct Validity {
 impl BatchBuilder {
     /// A builder for rows with a time and the columns of `fields` in their order.
     pub fn new(fields: &[FieldLayout]) -> Self {
-        Self { times: Vec::new(), columns: fields.iter().map(ColumnBuilder::new).collect(), bytes: 0 }
+        let columns = fields.iter().map(ColumnBuilder::new).collect();
+        Self { times: Vec::new(), columns, bytes: 0, values: 0 }
     }
 
     /// Adds a row, `[time,value,…]`. After an error the builder must not be used any more.
@@ -71,12 +89,32 @@ impl BatchBuilder {
     pub fn push(&mut self, row: &[u8]) -> Result<(), RowError> {
         let mut reader = RowReader::new(row);
         let time = reader.long().ok().flatten().ok_or(RowError::Malformed)?;
+        self.push_at(&[time], reader)
+    }
+
+    /// Adds the values that `reader` is before, at these times: one time for a row, or as many as arrays have elements to make each
+    /// element a row. After an error the builder must not be used any more.
+    ///
+    /// # Errors
+    /// See [`RowError`].
+    pub fn push_at(&mut self, times: &[i64], mut reader: RowReader<'_>) -> Result<(), RowError> {
+        self.times.extend_from_slice(times);
+        self.bytes += size_of_val(times);
+        for column in &mut self.columns {
+            self.bytes += column.push(&mut reader).map_err(|error| column.error(error))?;
+            self.values += column.stored.len();
+        }
+        reader.end().map_err(|_| RowError::Malformed)
+    }
+
+    /// Adds a row of which nothing was recorded but counts, which are 0.
+    pub fn push_empty(&mut self, time: i64) {
         self.times.push(time);
         self.bytes += size_of::<i64>();
         for column in &mut self.columns {
-            self.bytes += column.push(&mut reader).map_err(|error| column.error(error))?;
+            self.bytes += column.push_empty();
+            self.values += column.stored.len();
         }
-        reader.end().map_err(|_| RowError::Malformed)
     }
 
     /// Size of the batch as a message, within a few percent.
@@ -86,7 +124,7 @@ impl BatchBuilder {
 
     /// Places for values in the batch.
     pub fn values(&self) -> usize {
-        self.times.len() * self.columns.iter().map(|column| column.stored.len()).sum::<usize>()
+        self.values
     }
 
     /// Whether there is no row.
@@ -96,7 +134,7 @@ impl BatchBuilder {
 
     /// Takes all rows out.
     pub fn take(&mut self) -> Batch {
-        self.bytes = 0;
+        (self.bytes, self.values) = (0, 0);
         let times = std::mem::take(&mut self.times);
         let columns = self.columns.iter_mut().map(ColumnBuilder::take).collect();
         Batch { times, columns }
@@ -116,6 +154,7 @@ impl ColumnBuilder {
         Self {
             name: layout.field.name.clone(),
             stored: layout.stored.clone(),
+            is_count: layout.field.aggregate() == Aggregate::Count,
             values,
             validity: Validity::default(),
         }
@@ -123,7 +162,7 @@ impl ColumnBuilder {
 
     /// Reads the values of one row and gives their size.
     fn push(&mut self, reader: &mut RowReader<'_>) -> Result<usize, ValueError> {
-        let (stored, validity) = (&self.stored, &mut self.validity);
+        let (stored, validity, is_count) = (&self.stored, &mut self.validity, self.is_count);
         match &mut self.values {
             Values::Doubles(values) => {
                 gather(values, stored, validity, || reader.double())?;
@@ -131,7 +170,7 @@ impl ColumnBuilder {
             }
             Values::Longs(values) => {
                 let before = values.len();
-                gather(values, stored, validity, || reader.long())?;
+                gather(values, stored, validity, || Ok(reader.long()?.or(is_count.then_some(0))))?;
                 Ok(values.iter().skip(before).map(|value| varint_length(*value)).sum())
             }
             Values::Booleans(values) => {
@@ -145,6 +184,20 @@ impl ColumnBuilder {
                 Ok(values.iter().skip(before).map(|value| value.len() + 3).sum())
             }
         }
+    }
+
+    fn push_empty(&mut self) -> usize {
+        let count = self.stored.len();
+        for _ in 0..count {
+            self.validity.push(self.is_count);
+        }
+        match &mut self.values {
+            Values::Doubles(values) => values.resize(values.len() + count, 0.0),
+            Values::Longs(values) => values.resize(values.len() + count, 0),
+            Values::Booleans(values) => values.resize(values.len() + count, false),
+            Values::Strings(values) => values.resize(values.len() + count, String::new()),
+        }
+        count
     }
 
     fn take(&mut self) -> Column {

@@ -86,6 +86,8 @@ pub struct QueryConfig {
     pub max_selections: usize,
     /// Stored columns of one topic of a query; the widest SAL topic has 14,495. Default 20,000.
     pub max_columns: usize,
+    /// Intervals of a `QueryWindow`. Default 1,000,000.
+    pub max_intervals: usize,
     /// Time from which on a query is told in the log. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub slow: Duration,
@@ -157,6 +159,7 @@ impl Default for QueryConfig {
             max_running: 64,
             max_selections: 64,
             max_columns: 20_000,
+            max_intervals: 1_000_000,
             slow: Duration::from_secs(10),
             max_row_bytes: ByteSize::mib(16),
             chunk_values: 100_000,
@@ -242,6 +245,7 @@ impl Settings for Config {
             (query.max_running > 0, "query.max_running", "must be at least 1"),
             (query.max_selections > 0, "query.max_selections", "must be at least 1"),
             (query.max_columns > 0, "query.max_columns", "must be at least 1"),
+            (query.max_intervals > 0, "query.max_intervals", "must be at least 1"),
             (query.max_row_bytes.as_u64() >= 4096, "query.max_row_bytes", "must be at least 4KiB"),
             (query.chunk_values > 0, "query.chunk_values", "must be at least 1"),
             (

@@ -34,7 +34,7 @@ pub struct Rows<'a> {
 /// What must hold for a row: all of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// Groups of comparisons, none of them empty; of each group one must hold.
+    /// Groups of comparisons, none of them empty where a statement is built; of each group one must hold.
     pub groups: Vec<Vec<Comparison>>,
 }
 
@@ -50,7 +50,6 @@ pub struct Comparison {
 }
 
 /// A value in a statement.
-#[cfg_attr(not(test), expect(dead_code, reason = "only conditions of QueryLatest have all of them"))]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Literal {
     /// Integer; more than `i64::MIN`, whose digits InfluxQL cannot read.
@@ -68,6 +67,58 @@ pub fn select_range<'a>(rows: Rows<'_>, columns: impl IntoIterator<Item = &'a st
     let mut statement = String::from("SELECT ");
     list_into(columns, &mut statement);
     rows_into(rows, &mut statement);
+    statement
+}
+
+/// The newest rows, newest first, at most `limit` of them.
+pub fn select_newest<'a>(rows: Rows<'_>, columns: impl IntoIterator<Item = &'a str>, limit: usize) -> String {
+    let mut statement = select_range(rows, columns);
+    write!(statement, " ORDER BY time DESC LIMIT {limit}").expect(INFALLIBLE);
+    statement
+}
+
+/// The oldest row.
+pub fn select_oldest(rows: Rows<'_>, column: &str) -> String {
+    select_range(rows, [column]) + " LIMIT 1"
+}
+
+/// How many values each of several ranges has, one statement for each.
+pub fn count<'a>(ranges: impl IntoIterator<Item = Rows<'a>>, column: &str) -> String {
+    let mut statements = String::new();
+    for rows in ranges {
+        statements.push_str(if statements.is_empty() { "SELECT count(" } else { ";SELECT count(" });
+        quote_into(column, &mut statements);
+        statements.push(')');
+        rows_into(rows, &mut statements);
+    }
+    statements
+}
+
+/// Intervals of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// Length of one, more than 0.
+    pub length_ns: i64,
+    /// Where one begins: the others do so a multiple of the length from there.
+    pub offset_ns: i64,
+}
+
+/// Functions of columns over intervals; only intervals with a value of one of them.
+pub fn select_intervals<'a>(
+    rows: Rows<'_>,
+    calls: impl IntoIterator<Item = (&'static str, &'a str)>,
+    intervals: Intervals,
+) -> String {
+    let mut statement = String::from("SELECT ");
+    for (index, (function, column)) in calls.into_iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(statement, "{comma}{function}(").expect(INFALLIBLE);
+        quote_into(column, &mut statement);
+        statement.push(')');
+    }
+    rows_into(rows, &mut statement);
+    let Intervals { length_ns, offset_ns } = intervals;
+    write!(statement, " GROUP BY time({length_ns}ns,{offset_ns}ns) fill(none)").expect(INFALLIBLE);
     statement
 }
 
@@ -241,6 +292,25 @@ mod tests {
         assert_eq!(
             conditions,
             r#"time >= -1 AND time <= 2 AND ("salIndex" = 1 OR "XID" = 1) AND ("d" >= -0.0000001) AND ("d" < 1000000000000000000000.0) AND ("b" != true) AND ("t\"" = 'a\' OR \'1\'=\'1\\\n')"#
+        );
+    }
+
+    #[test]
+    fn newest_rows_counts_and_intervals_are_asked_for() {
+        let (range, filter) = (TimeRange::from_ns(1, 2).unwrap(), Filter::default());
+        let rows = Rows { source: SOURCE, range, filter: &filter };
+        let from = r#" FROM "efd"."autogen"."lsst.sal.X.y" WHERE time >= 1 AND time <= 2"#;
+        assert_eq!(
+            select_newest(rows, ["a", "b"], 5),
+            format!(r#"SELECT "a","b"{from} ORDER BY time DESC LIMIT 5"#)
+        );
+        assert_eq!(select_oldest(rows, "a"), format!(r#"SELECT "a"{from} LIMIT 1"#));
+        let counted = format!(r#"SELECT count("a"){from}"#);
+        assert_eq!(count([rows, rows], "a"), format!("{counted};{counted}"));
+        let intervals = Intervals { length_ns: 1_000_000, offset_ns: 7 };
+        assert_eq!(
+            select_intervals(rows, [("min", "a0"), ("max", "a0")], intervals),
+            format!(r#"SELECT min("a0"),max("a0"){from} GROUP BY time(1000000ns,7ns) fill(none)"#)
         );
     }
 }

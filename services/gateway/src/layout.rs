@@ -13,6 +13,9 @@ use crate::error::QueryError;
 /// InfluxDB's name for the time of a point; a field of this name cannot be stored.
 const TIME: &str = "time";
 
+/// The field with the time of a SAL record, which InfluxDB has as time of the row, too.
+const SEND_TIME: &str = "private_efdStamp";
+
 /// Longest array whose length is found from stored names; a stray name with a huge index must not become a huge array.
 const MAX_FOUND: u32 = 65_536;
 
@@ -57,6 +60,29 @@ impl Layout {
     /// The fields in the order of the schema.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().map(|layout| &layout.field)
+    }
+
+    /// Type of what is stored under this name: a scalar, or an element of an array.
+    pub fn stored_type(&self, name: &str) -> Option<FieldType> {
+        let holds = |layout: &&FieldLayout| match layout.field.array_length {
+            None => layout.field.name == name && layout.stored == [true],
+            Some(_) => element_index(&layout.field.name, name)
+                .is_some_and(|index| layout.stored.get(index as usize) == Some(&true)),
+        };
+        self.fields.iter().find(holds).map(|layout| layout.field.r#type())
+    }
+
+    /// A stored name that every row has, as far as the schema tells: when SAL sent it, else the first scalar, else the first element.
+    pub fn witness(&self) -> Option<String> {
+        let scalar = |wanted: Option<&str>| {
+            self.fields.iter().find(|layout| {
+                let is_wanted = wanted.is_none_or(|name| layout.field.name == name);
+                is_wanted && layout.field.array_length.is_none() && layout.stored == [true]
+            })
+        };
+        let first = || self.fields.iter().find(|layout| layout.stored.contains(&true));
+        let layout = scalar(Some(SEND_TIME)).or_else(|| scalar(None)).or_else(first)?;
+        layout.columns().next()
     }
 
     /// Takes the lengths that the schema does not state from the names that are stored.

@@ -5,7 +5,7 @@
 //! 1. [`service`] checks the request; [`selection`] finds the latest schemas of its topics by [`topics`], in the registry.
 //! 2. [`layout`] says where each field stands in InfluxDB, [`influxql`] builds the statement, [`influxdb`] asks it.
 //! 3. [`response`] takes the answer apart while it arrives, [`row`] reads values, [`columns`] gathers them by field, [`reading`] by batch.
-//! 4. [`range`] makes the answer of them, and [`answer`] streams it to the client.
+//! 4. [`range`], [`latest`], [`window`], [`packed`] or [`aligned`] makes the answer of them, and [`answer`] streams it to the client.
 //!
 //! [`http`] answers InfluxQL as InfluxDB does, for the clients there are: it finds out whether a statement may be asked, and passes the
 //! answer on. [`credentials`] and [`quota`] are the same for both, [`guard`] checks them for gRPC.
@@ -20,31 +20,42 @@
 //! A call fails with a status that names what is wrong and what to do; the gateway goes on. Without InfluxDB or registry it
 //! serves all the same and answers `UNAVAILABLE`. Only a port in use or a damaged certificate file keeps it from starting.
 
+mod activity;
+mod aligned;
 mod answer;
 mod columns;
+mod condition;
 mod config;
 mod credentials;
 mod deadline;
 mod error;
+mod estimate;
 mod guard;
 mod http;
 mod influxdb;
 mod influxql;
+mod latest;
 mod layout;
 mod metrics;
+mod newest;
+mod packed;
 mod probe;
 mod quota;
 mod range;
 mod reading;
 mod response;
+mod resume;
 mod row;
 mod running;
+mod samples;
 mod scale;
 mod selection;
 mod server;
 mod service;
+mod statistics;
 mod time_range;
 mod topics;
+mod window;
 
 use efd_schema::RegistryClient;
 use efd_service::Context;

@@ -7,9 +7,10 @@ use crate::columns::{BatchBuilder, RowError};
 use crate::config::QueryConfig;
 use crate::error::QueryError;
 use crate::influxdb::{Answer, InfluxDb};
-use crate::response::{Item, Scanner};
+use crate::layout::FieldLayout;
+use crate::response::{Item, ResponseError, Scanner};
+use crate::row::RowReader;
 use crate::scale::Conversion;
-use crate::selection::Chosen;
 
 /// InfluxDB's own default, and the most that makes an answer faster.
 const MAX_CHUNK_ROWS: usize = 10_000;
@@ -25,14 +26,35 @@ pub struct Limits {
     chunk_values: usize,
 }
 
-/// The rows of one statement.
+/// The rows of one statement about one topic, while they arrive.
 #[derive(Debug)]
-pub struct Reading {
+pub struct RowStream {
+    influxdb: InfluxDb,
     topic: String,
     answer: Answer,
     scanner: Scanner,
+    row: Vec<u8>,
+}
+
+/// What [`RowStream::advance`] came upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A row, see [`RowStream::row`].
+    Row,
+    /// The end of what InfluxDB had gathered; the next may take a while.
+    Pause,
+    /// The end.
+    End,
+}
+
+/// The rows of one statement, as batches.
+#[derive(Debug)]
+pub struct Reading {
+    rows: RowStream,
     builder: BatchBuilder,
     batch_bytes: usize,
+    /// Rows at the beginning that are passed over: so many that have this time.
+    skip: (i64, u32),
 }
 
 /// Rows of one topic, with what they are in numbers.
@@ -56,37 +78,100 @@ impl From<&QueryConfig> for Limits {
     }
 }
 
-impl Limits {
-    /// Rows of so many columns that InfluxDB gathers before it sends them.
-    pub fn chunk_rows(self, columns: usize) -> usize {
-        (self.chunk_values / columns.max(1)).clamp(1, MAX_CHUNK_ROWS)
-    }
-
-    /// Finds rows that are no longer than may be.
-    pub fn scanner(self) -> Scanner {
-        Scanner::new(self.row_bytes)
-    }
-}
-
-impl Reading {
-    /// Asks for the columns of `chosen`.
+impl RowStream {
+    /// Asks for `columns` columns of a topic.
     ///
     /// # Errors
     /// When InfluxDB does not answer.
     pub async fn ask(
         influxdb: &InfluxDb,
-        statement: &str,
-        chosen: &Chosen,
+        topic: &str,
+        (statement, columns): (&str, usize),
         limits: Limits,
     ) -> Result<Self, QueryError> {
-        let columns = chosen.fields.iter().map(|field| field.stored.len()).sum();
+        let chunk_rows = (limits.chunk_values / columns.max(1)).clamp(1, MAX_CHUNK_ROWS);
         Ok(Self {
-            topic: chosen.topic.clone(),
-            answer: influxdb.query(statement, limits.chunk_rows(columns)).await?,
-            scanner: limits.scanner(),
-            builder: BatchBuilder::new(&chosen.fields),
-            batch_bytes: limits.batch_bytes,
+            influxdb: influxdb.clone(),
+            topic: topic.to_owned(),
+            answer: influxdb.query(statement, chunk_rows).await?,
+            scanner: Scanner::new(limits.row_bytes),
+            row: Vec::new(),
         })
+    }
+
+    /// Goes on to the next row.
+    ///
+    /// # Errors
+    /// Whatever InfluxDB or its answer gives cause for.
+    pub async fn advance(&mut self) -> Result<Found, QueryError> {
+        loop {
+            match self.scanner.next() {
+                Ok(Some(Item::Row(row))) => {
+                    self.row.clear();
+                    self.row.extend_from_slice(row);
+                    return Ok(Found::Row);
+                }
+                Ok(Some(Item::End)) => return Ok(Found::Pause),
+                Ok(None) => {}
+                Err(error) => return Err(self.response_error(error)),
+            }
+            if !self.more().await? {
+                return Ok(Found::End);
+            }
+        }
+    }
+
+    /// Goes on to the next row, however long it takes; false at the end.
+    ///
+    /// # Errors
+    /// As with [`RowStream::advance`].
+    pub async fn next(&mut self) -> Result<bool, QueryError> {
+        loop {
+            match self.advance().await? {
+                Found::Row => return Ok(true),
+                Found::Pause => {}
+                Found::End => return Ok(false),
+            }
+        }
+    }
+
+    /// The row that was found last.
+    pub fn row(&self) -> &[u8] {
+        &self.row
+    }
+
+    /// The time of the row that was found last.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn time(&self) -> Result<i64, QueryError> {
+        time_of(&self.row).map_err(|error| self.row_error(error))
+    }
+
+    /// What a row that cannot be taken means for the query.
+    pub fn row_error(&self, error: RowError) -> QueryError {
+        error.of_topic(&self.topic, &self.influxdb)
+    }
+
+    /// Takes the next piece of the answer; false at its end.
+    async fn more(&mut self) -> Result<bool, QueryError> {
+        let Some(piece) = self.answer.piece().await? else {
+            self.scanner.finish().map_err(|error| self.response_error(error))?;
+            return Ok(false);
+        };
+        self.scanner.push(&piece).map_err(|error| self.response_error(error))?;
+        Ok(true)
+    }
+
+    fn response_error(&self, error: ResponseError) -> QueryError {
+        self.influxdb.response_error(error).into()
+    }
+}
+
+impl Reading {
+    /// Rows with the columns of `fields`. The first `skip.1` of those with the time `skip.0` are passed over.
+    pub fn new(rows: RowStream, fields: &[FieldLayout], limits: Limits, skip: (i64, u32)) -> Self {
+        Self { rows, builder: BatchBuilder::new(fields), batch_bytes: limits.batch_bytes, skip }
     }
 
     /// The next batch: as soon as it is full, and also where an object of the answer ends, so that rows do not wait for
@@ -94,25 +179,35 @@ impl Reading {
     ///
     /// # Errors
     /// Whatever InfluxDB or its answer gives cause for.
-    pub async fn batch(&mut self, influxdb: &InfluxDb) -> Result<Option<Read>, QueryError> {
+    pub async fn batch(&mut self) -> Result<Option<Read>, QueryError> {
         loop {
-            while let Some(item) = self.scanner.next().map_err(|error| influxdb.response_error(error))? {
-                let is_due = match item {
-                    Item::Row(row) => {
-                        self.builder.push(row).map_err(|error| row_error(error, &self.topic, influxdb))?;
-                        self.builder.bytes() >= self.batch_bytes
-                    }
-                    Item::End => true,
-                };
-                if is_due && !self.builder.is_empty() {
-                    return Ok(Some(Read::take(&mut self.builder)));
-                }
+            if let Some(read) = self.gather()? {
+                return Ok(Some(read));
             }
-            let Some(piece) = self.answer.piece().await? else { break };
-            self.scanner.push(&piece).map_err(|error| influxdb.response_error(error))?;
+            if !self.rows.more().await? {
+                return Ok(None);
+            }
         }
-        self.scanner.finish().map_err(|error| influxdb.response_error(error))?;
-        Ok(None)
+    }
+
+    /// Takes the rows that are there, without copying them; a batch if one is due.
+    fn gather(&mut self) -> Result<Option<Read>, QueryError> {
+        let Self { rows, builder, .. } = self;
+        loop {
+            let outcome = match rows.scanner.next() {
+                Ok(Some(Item::Row(row))) if self.skip.1 > 0 && time_of(row) == Ok(self.skip.0) => {
+                    self.skip.1 -= 1;
+                    continue;
+                }
+                Ok(Some(Item::Row(row))) => builder.push(row).map(|()| builder.bytes() >= self.batch_bytes),
+                Ok(Some(Item::End)) => Ok(true),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(rows.response_error(error)),
+            };
+            if outcome.map_err(|error| rows.row_error(error))? && !builder.is_empty() {
+                return Ok(Some(Read::take(builder)));
+            }
+        }
     }
 }
 
@@ -133,14 +228,9 @@ impl Read {
     }
 }
 
-/// What a row of InfluxDB that cannot be taken means for the query.
-pub fn row_error(error: RowError, topic: &str, influxdb: &InfluxDb) -> QueryError {
-    match error {
-        RowError::Misfit { field, found, expected } => {
-            QueryError::Misfit { topic: topic.to_owned(), field, found, expected }
-        }
-        RowError::Malformed => influxdb.malformed(error.to_string()).into(),
-    }
+/// The time of a row, `[time,…]`.
+fn time_of(row: &[u8]) -> Result<i64, RowError> {
+    RowReader::new(row).long().ok().flatten().ok_or(RowError::Malformed)
 }
 
 fn bytes(size: bytesize::ByteSize) -> usize {

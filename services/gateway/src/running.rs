@@ -15,7 +15,7 @@ pub struct Running {
     metrics: Metrics,
     kind: Kind,
     slow: Duration,
-    about: String,
+    request: String,
     started: Instant,
     status: Code,
     rows: usize,
@@ -30,7 +30,7 @@ impl Running {
             metrics: metrics.clone(),
             kind,
             slow,
-            about: String::new(),
+            request: String::new(),
             started: Instant::now(),
             status: Code::Cancelled,
             rows: 0,
@@ -39,9 +39,9 @@ impl Running {
     }
 
     /// What it asks for, should it be slow.
-    pub fn about(&mut self, what: impl std::fmt::Display) {
-        self.about = what.to_string();
-        self.about.truncate(self.about.floor_char_boundary(MAX_ABOUT));
+    pub fn about(&mut self, request: impl std::fmt::Display) {
+        self.request = request.to_string();
+        self.request.truncate(self.request.floor_char_boundary(MAX_ABOUT));
     }
 
     /// What it ends with.
@@ -77,7 +77,7 @@ impl Drop for Running {
                 seconds = took.as_secs_f64(),
                 rows = self.rows,
                 bytes = self.bytes,
-                about = self.about,
+                request = self.request,
                 "slow query"
             );
         }

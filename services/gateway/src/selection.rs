@@ -1,7 +1,8 @@
 //! What a selection of a request means: which stored columns of which measurement, and which rows.
 
-use efd_proto::query::v1::Selection;
+use efd_proto::query::v1::{Condition, Selection};
 
+use crate::condition;
 use crate::config::QueryConfig;
 use crate::error::QueryError;
 use crate::influxdb::InfluxDb;
@@ -27,10 +28,12 @@ pub struct Chosen {
     pub topic: String,
     /// Its fields in the order of the answer.
     pub fields: Vec<FieldLayout>,
-    /// Which rows.
+    /// Which rows; a group without comparisons holds for none.
     pub filter: Filter,
     /// Whether no row can be meant, because nothing was ever stored that could.
     pub is_void: bool,
+    /// A stored column that has a value in every row, as far as the schema tells.
+    pub witness: Option<String>,
 }
 
 impl Chosen {
@@ -72,24 +75,41 @@ impl Selector {
     /// # Errors
     /// `UnknownTopic`, and `InvalidArgument` when a field is unknown or there are too many columns.
     pub async fn choose(&self, selection: Selection) -> Result<Chosen, QueryError> {
+        self.choose_where(selection, &[]).await
+    }
+
+    /// The meaning of one selection of whose rows only those are wanted for which all conditions hold.
+    ///
+    /// # Errors
+    /// As with [`Selector::choose`], and `InvalidArgument` when a condition can hold for no field.
+    pub async fn choose_where(
+        &self,
+        selection: Selection,
+        conditions: &[Condition],
+    ) -> Result<Chosen, QueryError> {
         let Selection { topic, fields: names, sal_index } = selection;
         let mut layout = self.topics.find(&topic).await?.layout;
         let mut fields = layout.select(&names, &topic)?;
         let mut filter = Filter::default();
         let mut is_void = false;
-        if sal_index.is_some() || fields.iter().any(FieldLayout::lacks_length) {
+        let needs_stored = sal_index.is_some() || !conditions.is_empty();
+        if needs_stored || fields.iter().any(FieldLayout::lacks_length) {
             let stored = self.influxdb.field_keys(&topic).await?;
             layout.find_lengths(&stored);
             fields = layout.select(&names, &topic)?;
             if let Some(index) = sal_index {
-                let group = index_group(&topic, &layout, &stored, index)?;
-                is_void = group.is_empty();
-                filter.groups.extend((!is_void).then_some(group));
+                filter.groups.push(index_group(&topic, &layout, &stored, index)?);
             }
+            for condition in conditions {
+                let comparison = condition::comparison(condition, &layout, &topic)?;
+                let is_stored = stored.contains(&comparison.column);
+                filter.groups.push(is_stored.then_some(comparison).into_iter().collect());
+            }
+            is_void = filter.groups.iter().any(Vec::is_empty);
         }
         let columns: usize = fields.iter().map(|field| field.stored.len()).sum();
         self.check_columns(columns, &topic)?;
-        Ok(Chosen { topic, fields, filter, is_void })
+        Ok(Chosen { topic, fields, filter, is_void, witness: layout.witness() })
     }
 
     /// # Errors

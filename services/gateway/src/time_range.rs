@@ -6,8 +6,11 @@ use prost_types::Timestamp;
 use crate::error::QueryError;
 use crate::scale::Conversion;
 
-/// First and last nanosecond that InfluxDB can store.
-const BOUNDS: std::ops::RangeInclusive<i64> = i64::MIN + 2..=i64::MAX - 1;
+/// First nanosecond that InfluxDB can store.
+pub const EARLIEST: i64 = i64::MIN + 2;
+
+/// Last nanosecond that InfluxDB can store.
+pub const LATEST: i64 = i64::MAX - 1;
 
 /// A range of time, both ends included, in nanoseconds since 1970, in the scale in which InfluxDB has its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,7 @@ impl TimeRange {
 
 /// A bound of a request in the scale of InfluxDB, where it stays within what can be stored.
 pub fn stored(ns: i64, answered: Conversion) -> i64 {
-    answered.inverse().apply(ns).clamp(*BOUNDS.start(), *BOUNDS.end())
+    answered.inverse().apply(ns).clamp(EARLIEST, LATEST)
 }
 
 /// Nanoseconds since 1970 of the time called `name`.
@@ -76,7 +79,7 @@ pub fn nanoseconds(name: &str, time: Option<&Timestamp>) -> Result<i64, QueryErr
     }
     // In 128 bits, because the seconds before the earliest time are themselves out of range.
     let wide = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    i64::try_from(wide).ok().filter(|ns| BOUNDS.contains(ns)).ok_or_else(|| {
+    i64::try_from(wide).ok().filter(|ns| (EARLIEST..=LATEST).contains(ns)).ok_or_else(|| {
         QueryError::InvalidArgument(format!(
             "{name} is outside the years that InfluxDB can store, 1677-09-21 to 2262-04-11"
         ))
@@ -102,7 +105,7 @@ mod tests {
         assert_eq!(range(stamp(1, 5), stamp(1, 5)), Ok((1_000_000_005, 1_000_000_005)));
         assert_eq!(range(stamp(-1, 999_999_999), stamp(0, 0)), Ok((-1, 0)));
         let whole = range(stamp(-9_223_372_037, 145_224_194), stamp(9_223_372_036, 854_775_806));
-        assert_eq!(whole, Ok((*BOUNDS.start(), *BOUNDS.end())));
+        assert_eq!(whole, Ok((EARLIEST, LATEST)));
     }
 
     #[test]

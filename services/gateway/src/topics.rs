@@ -52,18 +52,19 @@ impl Topics {
         Self { registry, influxdb, subnames: Subnames::new(subname) }
     }
 
-    /// All topics that the caller may read and whose names begin with `prefix`, in the order of their names.
+    /// All topics that the caller may read, whose names begin with `prefix` and contain `part`, whatever its case, in the order of their names.
     ///
     /// # Errors
     /// When InfluxDB or the registry does not answer.
-    pub async fn list(&self, prefix: &str) -> Result<Vec<TopicSummary>, QueryError> {
+    pub async fn list(&self, prefix: &str, part: &str) -> Result<Vec<TopicSummary>, QueryError> {
         let caller = Caller::current()?;
         let (measurements, subjects) =
             tokio::try_join!(async { Ok::<_, QueryError>(self.influxdb.measurements().await?) }, async {
                 self.registry.subjects().await.map_err(QueryError::Registry)
             })?;
         let mut topics = self.subnames.join(measurements, &subjects, prefix);
-        topics.retain(|topic| caller.may_read(&topic.name));
+        let part = part.to_lowercase();
+        topics.retain(|topic| caller.may_read(&topic.name) && topic.name.to_lowercase().contains(&part));
         Ok(topics)
     }
 
