@@ -10,7 +10,7 @@ export PATH := $(PATH):$(GO)/bin
 export EFD_KAFKA_JARS := $(KAFKA)
 export EFD_INFLUXD2 ?= $(INFLUXD2)
 
-.PHONY: help demo test unit check deny chart images bench servers influxdb2 clean
+.PHONY: help demo test unit check deny chart images e2e bench servers influxdb2 clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,12 @@ chart: servers ## The chart and the scripts for k3s, without a cluster
 	tests/chart/run $(HELM)
 
 images: servers ## Build the images of all services; VERSION is their tag
-	docker/build-images $(VERSION) $(KAFKA)
+	docker/with-engine $(CACHE)/docker docker/build-images $(VERSION) $(KAFKA)
+
+e2e: servers ## Images and chart on a real Kubernetes, under load too; SCENE=install,load for some
+	cargo build --locked --workspace
+	cargo test --locked --workspace --test e2e --no-run
+	tests/cluster/run $(CACHE) $(VERSION) cargo test --locked --offline --workspace --test e2e -- run $(if $(SCENE),--scene $(SCENE))
 
 bench: servers ## How fast it is here, one table
 	cargo run --locked --release -p efd-benches

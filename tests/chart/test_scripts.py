@@ -12,7 +12,7 @@ import unittest
 from chart import CHART, ROOT
 
 K3S = ROOT / "helm/k3s"
-SCRIPTS = ["up", "kubeconfig", "storage", "join", "ingress", "deploy", "down"]
+SCRIPTS = ["up", "kubeconfig", "storage", "join", "ingress", "deploy", "forward", "down"]
 TOOLS = "bash basename dirname grep sed uname hostname realpath chmod cat mkdir rm sleep".split()
 # Arguments that a script cannot do without.
 REQUIRED = {"join": ["--server", "efd.example.org", "--token-file", "token"]}
@@ -68,6 +68,7 @@ class Scripts(unittest.TestCase):
         files = [*(K3S / name for name in [*SCRIPTS, "lib.sh"]), *CHART.glob("files/*.sh")]
         files += [file for file in (ROOT / "docker").iterdir() if file.read_bytes().startswith(b"#!/usr/bin/env bash")]
         files += [ROOT / "tests/chart" / name for name in ("run", "fetch-helm")]
+        files += [ROOT / "tests/cluster" / name for name in ("build", "down", "images", "make-keys", "run", "up")]
         for file in files:
             done = subprocess.run(["shellcheck", "-x", "-s", "bash", file.name], capture_output=True, text=True, cwd=file.parent)
             self.assertEqual(done.returncode, 0, done.stdout)
@@ -88,6 +89,7 @@ class Scripts(unittest.TestCase):
             "join": ["docker run", "agent --server https://efd.example.org:6443", "--token-file /token"],
             "ingress": ["helm upgrade --install nginx oci://", "--version"],
             "deploy": ["helm upgrade --install efd", "--wait", "helm test efd"],
+            "forward": ["port-forward service/efd-gateway 9180", "port-forward service/efd-sink-main 9183"],
             "down": ["docker rm --force efd-k3s"],
         }
         for script in SCRIPTS:
@@ -115,11 +117,11 @@ class Scripts(unittest.TestCase):
         (self.bin / "docker").unlink()
         for script in ("up", "kubeconfig", "join", "down"):
             self.refused(["docker is not installed"], script, *REQUIRED.get(script, []))
-        for script in ("storage", "ingress", "deploy"):
+        for script in ("storage", "ingress", "deploy", "forward"):
             self.refused(["no kubeconfig", "helm/k3s/kubeconfig"], script)
         (self.folder / "kubeconfig").touch()
         self.stand_in("kubectl", "#!/bin/bash\nexit 1\n")
-        for script in ("storage", "ingress", "deploy"):
+        for script in ("storage", "ingress", "deploy", "forward"):
             self.refused(["does not answer", "helm/k3s/up"], script)
         (self.bin / "helm").unlink()
         for script in ("ingress", "deploy"):

@@ -11,7 +11,7 @@ mod disk;
 pub mod oracle;
 mod protection;
 pub mod proxy;
-mod records;
+pub mod records;
 pub mod release;
 mod service;
 mod stack;

@@ -102,6 +102,9 @@ tolerations:
   {{- range $secret, $folder := .values.files }}
   - {name: secret-{{ $secret }}, mountPath: {{ $folder }}, readOnly: true}
   {{- end }}
+  {{- if .values.cacheVolume }}
+  - {name: cache, mountPath: /var/cache/efd}
+  {{- end }}
   - {name: tmp, mountPath: /tmp}
 {{- end }}
 
@@ -122,5 +125,9 @@ tolerations:
 {{- range $secret, $folder := .values.files }}
 - name: secret-{{ $secret }}
   secret: {secretName: {{ $secret }}}
+{{- end }}
+{{- with .values.cacheVolume }}
+- name: cache
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
