@@ -37,3 +37,4 @@ def test_a_frame_is_a_table_of_quantities():
     assert table["speed"].unit == u.m / u.s
     assert table["speed"].info.description == "How fast."
     assert table["name"].tolist() == ["x"]
+    assert efd.qtable(frame()[["name"]]).colnames == ["time", "name"]

@@ -34,11 +34,20 @@ pub async fn python_module(module: &str, arguments: &[&str]) -> anyhow::Result<O
     output(&mut command).await.with_context(|| format!("python -m {module}"))
 }
 
-/// Runs Python with the package of `python/` installed, in that folder.
+/// The Python that has `lsst-efd-client` as its users install it.
+///
+/// # Errors
+/// When its environment cannot be made.
+pub async fn lsst_python() -> anyhow::Result<String> {
+    let requirements = folder().join("efd-client/requirements.txt");
+    made(Command::new(folder().join("environment")).arg(requirements)).await
+}
+
+/// Runs Python with the package of `python/` installed, in that folder, with more of an environment.
 ///
 /// # Errors
 /// When the environment or the package cannot be made, or the program does not end within ten minutes.
-pub async fn efd_python(arguments: &[&str]) -> anyhow::Result<Output> {
+pub async fn efd_python(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Output> {
     let package = package();
     let requirements = package.join("requirements.txt");
     let python = made(Command::new(folder().join("environment")).arg(requirements)).await?;
@@ -48,6 +57,7 @@ pub async fn efd_python(arguments: &[&str]) -> anyhow::Result<Output> {
         .env("PYTHONPATH", &installed)
         .env("MYPYPATH", installed)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .envs(environment.iter().copied())
         .args(arguments)
         .current_dir(package);
     output(&mut command).await.with_context(|| format!("python {}", arguments.join(" ")))

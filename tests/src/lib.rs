@@ -20,7 +20,7 @@ pub mod stored;
 use std::time::{Duration, Instant};
 
 pub use answers::{Answered, time_range, timestamp};
-pub use clients::{contracts, efd_python, node, python, python_module};
+pub use clients::{contracts, efd_python, lsst_python, node, python, python_module};
 pub use collector::{Collector, attribute, hex};
 pub use command::{Output, efd};
 pub use disk::Disk;

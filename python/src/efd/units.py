@@ -83,6 +83,8 @@ def qtable(frame: pd.DataFrame) -> QTable:
         numeric = np.issubdtype(frame[name].to_numpy().dtype, np.number)
         columns[name] = quantity(frame, name) if numeric else frame[name].to_numpy()
     table = QTable(columns)
-    for name, text in frame.attrs.get("descriptions", {}).items():
-        table[name].info.description = text
+    # A frame that was cut to some columns still tells of all.
+    descriptions = frame.attrs.get("descriptions", {})
+    for name in frame.columns:
+        table[name].info.description = descriptions.get(name, "")
     return table
