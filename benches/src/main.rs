@@ -8,7 +8,10 @@ mod discard;
 mod encoding;
 mod interfaces;
 mod latency;
+mod load;
 mod machine;
+mod program;
+mod registry;
 mod room;
 mod row;
 mod simulator;
@@ -32,10 +35,11 @@ struct Benchmark {
     run: fn(&Room) -> anyhow::Result<Vec<Row>>,
 }
 
-const BENCHMARKS: [Benchmark; 5] = [
+const BENCHMARKS: [Benchmark; 6] = [
     Benchmark { name: "encoding", run: encoding::run },
     Benchmark { name: "simulator into kafka", run: simulator::run },
     Benchmark { name: "transcoding", run: transcoding::run },
+    Benchmark { name: "registry", run: registry::run },
     Benchmark { name: "sink", run: sink::run },
     Benchmark { name: "latency", run: latency::run },
 ];
@@ -53,9 +57,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let program = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
-    if program.file_name().is_some_and(|name| name == worker::NAME) {
-        return efd_service::main(worker::NAME, "The sink, measured", efd_sink::run);
+    if let Some(ended) = program::service() {
+        return ended;
     }
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,33 +1,22 @@
-//! The sink as a process of its own, so that its processor time and memory are its own: this program under another name.
+//! The sink in a process of its own.
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use efd::Metrics;
-use efd::servers::{Process, free_port};
-use efd_service::http::Client;
 use serde_json::{Value, json};
 
+use crate::program::{Program, SINK};
 use crate::room::{Room, Servers};
 
-/// The name under which this program is the sink.
-pub const NAME: &str = "efd-sink";
 /// Bound on anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(20);
-/// Ticks of processor time in a second, as Linux counts for its users.
-const TICKS: f64 = 100.0;
 
 /// A sink worker.
 #[derive(Debug)]
-pub struct Worker {
-    process: Process,
-    admin: String,
-    client: Client,
-}
+pub struct Worker(Program);
 
 /// What a run came to.
 #[derive(Debug, Clone, Copy)]
@@ -48,16 +37,7 @@ impl Worker {
     /// # Errors
     /// When it does not start.
     pub fn start(room: &Room, servers: &Servers, name: &str, settings: &Value) -> anyhow::Result<Self> {
-        let folder = room.folder().join(name);
-        fs::create_dir_all(&folder)?;
-        let program = folder.join(NAME);
-        if !program.exists() {
-            std::os::unix::fs::symlink(std::env::current_exe()?, &program)?;
-        }
-        let port = free_port()?;
-        let admin = format!("127.0.0.1:{port}");
         let mut all = json!({
-            "service": {"admin": admin, "log": {"filter": "warn"}},
             "worker": name,
             "kafka": {"bootstrap_servers": servers.kafka.bootstrap_servers()},
             "registry": {"url": servers.registry},
@@ -65,12 +45,7 @@ impl Worker {
         if let (Some(all), Some(more)) = (all.as_object_mut(), settings.as_object()) {
             all.extend(more.clone());
         }
-        let file = folder.join("config.yaml");
-        // JSON is YAML too.
-        fs::write(&file, all.to_string())?;
-        let words = [program.as_path(), Path::new("--config"), &file].map(|word| word.display().to_string());
-        let process = Process::start("sink", &folder, &words)?;
-        Ok(Self { process, admin: format!("http://{admin}"), client: Client::new(None)? })
+        Ok(Self(Program::start(&room.folder().join(name), SINK, &all)?))
     }
 
     /// Waits until it has written all of `points`; what that came to.
@@ -85,8 +60,8 @@ impl Worker {
         Ok(Run {
             points_per_second: (last_points - first_points) / seconds,
             values_per_second: (last_values - first_values) / seconds,
-            cpu_per_value: self.cpu_seconds()? * 1e9 / last_values,
-            megabytes: self.megabytes()?,
+            cpu_per_value: self.0.cpu_seconds()? * 1e9 / last_values,
+            megabytes: self.0.most_megabytes()?,
         })
     }
 
@@ -97,13 +72,13 @@ impl Worker {
     pub async fn owns(&mut self, partitions: f64) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.process.check_alive()?;
+            self.0.process.check_alive()?;
             let owned = self.metrics().await.map(|metrics| metrics.sum("efd_sink_assigned_partitions", &[]));
             if owned.is_ok_and(|owned| owned >= partitions) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("it does not own {partitions} partitions in time: {}", self.process.log_end());
+                bail!("it does not own {partitions} partitions in time: {}", self.0.process.log_end());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -112,7 +87,7 @@ impl Worker {
     async fn reaches(&mut self, wanted: f64) -> anyhow::Result<(Metrics, f64, f64, Instant)> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.process.check_alive()?;
+            self.0.process.check_alive()?;
             if let Ok(metrics) = self.metrics().await {
                 let points = metrics.sum("efd_sink_points_written_total", &[]);
                 let values = metrics.sum("efd_sink_values_written_total", &[]);
@@ -121,7 +96,7 @@ impl Worker {
                 }
             }
             if Instant::now() > deadline {
-                bail!("{wanted} points were not written in time: {}", self.process.log_end());
+                bail!("{wanted} points were not written in time: {}", self.0.process.log_end());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -132,15 +107,7 @@ impl Worker {
     /// # Errors
     /// When it does not answer.
     pub async fn metrics(&self) -> anyhow::Result<Metrics> {
-        Metrics::scrape(&self.client, &self.admin).await
-    }
-
-    fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
-        // The name in parentheses may hold blanks.
-        let (_, rest) = stat.rsplit_once(')').context("no name in stat")?;
-        let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
+        self.0.metrics().await
     }
 
     /// Largest resident memory so far.
@@ -148,12 +115,6 @@ impl Worker {
     /// # Errors
     /// When it does not run.
     pub fn megabytes(&self) -> anyhow::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1e3 * 1.024)
-    }
-
-    fn pid(&self) -> anyhow::Result<i32> {
-        self.process.pid().context("the sink does not run")
+        self.0.most_megabytes()
     }
 }

@@ -25,6 +25,7 @@ mod registry;
 mod registry_clients;
 mod registry_commands;
 mod registry_grpc;
+mod registry_log;
 mod registry_openapi;
 mod registry_proxy;
 mod registry_replicas;
