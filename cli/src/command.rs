@@ -12,10 +12,16 @@ use crate::dead_letters::DeadLettersArgs;
 use crate::demo::DemoArgs;
 use crate::get::GetArgs;
 use crate::interfaces::InterfacesArgs;
+use crate::latest::LatestArgs;
 use crate::registry::RegistryArgs;
 use crate::repair::RepairArgs;
 use crate::sink::SinkArgs;
-use crate::{check, completeness, dead_letters, demo, get, init, interfaces, registry, repair, sink, topics};
+use crate::tail::TailArgs;
+use crate::window::WindowArgs;
+use crate::{
+    check, completeness, dead_letters, demo, get, init, interfaces, latest, registry, repair, sink, tail,
+    topics, window,
+};
 
 /// Exit code for a wrong command line, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -48,6 +54,12 @@ enum Command {
     Topics(TopicsArgs),
     /// Get records of a topic as a table, CSV or JSON lines.
     Get(GetArgs),
+    /// Get the newest records of a topic.
+    Latest(LatestArgs),
+    /// Get statistics of a topic's fields for each interval of a range of time.
+    Window(WindowArgs),
+    /// Follow what is being recorded of a topic.
+    Tail(TailArgs),
     /// Look into the schema registry, compare versions, delete them, carry them to another registry.
     Registry(RegistryArgs),
     /// Look at the sink workers: which topics they own, how they fare.
@@ -99,6 +111,9 @@ pub struct TopicsArgs {
     /// A topic, whose fields are shown; or the beginning of names, for example lsst.sal.ATCamera
     #[arg(value_name = "TOPIC|PREFIX")]
     pub topic: Option<String>,
+    /// Also show when each topic was last recorded, and how often it is now.
+    #[arg(long, short)]
+    pub activity: bool,
 }
 
 /// Runs the command line of this process.
@@ -132,8 +147,11 @@ async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
         Command::Interfaces(args) => interfaces::run(&config, &args),
         Command::Init(args) => init::run(&config, &args).await,
         Command::Check(args) => check::run(&config, &args.parts).await,
-        Command::Topics(args) => topics::run(&config, args.topic.as_deref()).await,
+        Command::Topics(args) => topics::run(&config, &args).await,
         Command::Get(args) => get::run(&config, &args).await,
+        Command::Latest(args) => latest::run(&config, &args).await,
+        Command::Window(args) => window::run(&config, &args).await,
+        Command::Tail(args) => tail::run(&config, &args).await,
         Command::Registry(args) => registry::run(&config, &args).await,
         Command::Sink(args) => sink::run(&config, &args).await,
         Command::Completeness(args) => completeness::run(&config, &args).await,

@@ -15,9 +15,7 @@ use crate::config::Config;
 use crate::gateway::{connect, refusal};
 use crate::output;
 use crate::time::{self, UnixNanos};
-use format::Writer;
-
-pub use format::csv_cell;
+pub use format::{Writer, csv_cell};
 
 /// Arguments of `efd get`.
 #[derive(Debug, Args)]
@@ -28,6 +26,19 @@ pub struct GetArgs {
     /// Fields, comma separated, arrays by their base name; all when none is named.
     #[arg(long, short, value_delimiter = ',', value_name = "FIELD")]
     fields: Vec<String>,
+    #[command(flatten)]
+    range: RangeArgs,
+    /// Only records of this index of the component.
+    #[arg(long, value_name = "INDEX")]
+    index: Option<i64>,
+    /// How to print: table, CSV, or JSON lines.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// From when to when.
+#[derive(Debug, Args)]
+pub struct RangeArgs {
     /// First time, UTC, inclusive, for example 2026-11-24T18:00:00Z
     #[arg(long, value_parser = time::parse_time, allow_hyphen_values = true, value_name = "TIME")]
     start: Option<UnixNanos>,
@@ -37,9 +48,6 @@ pub struct GetArgs {
     /// The time until now, instead of start and end, for example 10m
     #[arg(long, value_parser = time::parse_span, value_name = "SPAN")]
     last: Option<Duration>,
-    /// How to print: table, CSV, or JSON lines.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
 }
 
 /// How rows are printed.
@@ -53,8 +61,8 @@ pub enum Format {
     Json,
 }
 
-impl GetArgs {
-    fn range(&self) -> anyhow::Result<(UnixNanos, UnixNanos)> {
+impl RangeArgs {
+    fn bounds(&self) -> anyhow::Result<(UnixNanos, UnixNanos)> {
         let now = time::now();
         let end = self.end.unwrap_or(now);
         let start = match (self.last, self.start) {
@@ -67,16 +75,24 @@ impl GetArgs {
         }
         Ok((start, end))
     }
+
+    /// As the gateway is asked.
+    ///
+    /// # Errors
+    /// When it begins after its end.
+    pub fn time_range(&self) -> anyhow::Result<TimeRange> {
+        let (start, end) = self.bounds()?;
+        Ok(TimeRange { start: Some(timestamp(start)), end: Some(timestamp(end)), ..TimeRange::default() })
+    }
 }
 
 /// Streams the rows; an empty range is no error.
 pub async fn run(config: &Config, args: &GetArgs) -> anyhow::Result<ExitCode> {
-    let (start, end) = args.range()?;
+    let range = args.range.time_range()?;
+    let (start, end) = args.range.bounds()?;
     let mut gateway = connect(config).await?;
     let selection =
-        Selection { topic: args.topic.clone(), fields: args.fields.clone(), ..Selection::default() };
-    let range =
-        TimeRange { start: Some(timestamp(start)), end: Some(timestamp(end)), ..TimeRange::default() };
+        Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let request =
         QueryRangeRequest { selections: vec![selection], range: Some(range), ..QueryRangeRequest::default() };
     let mut stream = gateway.query_range(request).await.map_err(|status| refusal(&status))?.into_inner();

@@ -1,4 +1,4 @@
-//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get`, `registry`, `sink`, `completeness`, `repair`,
+//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get`, `latest`, `window`, `tail`, `registry`, `sink`, `completeness`, `repair`,
 //! `dead-letters` and `demo`.
 //!
 //! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gRPC of gateway and sinks and
@@ -16,6 +16,7 @@ mod get;
 pub mod influxdb;
 mod init;
 mod interfaces;
+mod latest;
 mod metrics;
 mod output;
 mod registry;
@@ -23,8 +24,10 @@ mod repair;
 pub mod servers;
 mod sink;
 mod sinks;
+mod tail;
 mod time;
 mod topics;
+mod window;
 
 pub use command::main;
 pub use config::Config;

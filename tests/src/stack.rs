@@ -235,6 +235,7 @@ impl Stack {
             "grpc": local(self.gateway_port),
             "http": {"address": local(self.gateway_http_port)},
             "registry": self.registry_settings(),
+            "kafka": self.kafka_settings(),
             "influxdb": {"url": self.influxdb.url()},
         });
         self.gateway.insert(self.start("gateway", &settings, admin)?).ready().await

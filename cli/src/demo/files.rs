@@ -137,6 +137,7 @@ impl Files {
             "grpc": format!("127.0.0.1:{}", self.ports.gateway),
             "http": {"address": format!("127.0.0.1:{}", self.ports.gateway_http)},
             "registry": {"url": self.registry()},
+            "kafka": {"bootstrap_servers": self.kafka},
             "influxdb": {
                 "url": influxdb.url(),
                 "database": influxdb.database,

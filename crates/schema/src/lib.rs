@@ -5,6 +5,7 @@
 
 pub mod avro;
 mod compatibility;
+pub mod point_time;
 mod record;
 mod references;
 mod registry;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use efd_kafka::KafkaConfig;
 use efd_schema::{RegistryConfig, TopicSubname};
 use efd_service::http::is_address;
 use efd_service::server::credentials;
@@ -30,6 +31,8 @@ pub struct Config {
     pub topic_subname: TopicSubname,
     /// Where the schema registry is.
     pub registry: RegistryConfig,
+    /// Where Kafka is, for `Tail`.
+    pub kafka: KafkaConfig,
     /// Where InfluxDB is.
     pub influxdb: InfluxDbConfig,
     /// Bounds on queries.
@@ -88,6 +91,9 @@ pub struct QueryConfig {
     pub max_columns: usize,
     /// Intervals of a `QueryWindow`. Default 1,000,000.
     pub max_intervals: usize,
+    /// How long before the end of history a `Tail` begins to read Kafka: longer than any record is late. Default 5 m.
+    #[serde(with = "humantime_serde")]
+    pub tail_overlap: Duration,
     /// Time from which on a query is told in the log. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub slow: Duration,
@@ -125,6 +131,7 @@ impl Default for Config {
             grpc: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9180),
             topic_subname: TopicSubname::default(),
             registry: RegistryConfig::default(),
+            kafka: KafkaConfig::default(),
             influxdb: InfluxDbConfig::default(),
             query: QueryConfig::default(),
             server: ServerConfig::default(),
@@ -160,6 +167,7 @@ impl Default for QueryConfig {
             max_selections: 64,
             max_columns: 20_000,
             max_intervals: 1_000_000,
+            tail_overlap: Duration::from_secs(300),
             slow: Duration::from_secs(10),
             max_row_bytes: ByteSize::mib(16),
             chunk_values: 100_000,
@@ -216,6 +224,7 @@ impl Settings for Config {
 
     fn overlay(&mut self, env: &Env) -> Result<(), ConfigError> {
         self.registry.overlay(env)?;
+        self.kafka.overlay(env)?;
         self.influxdb.overlay(env)?;
         if let Some(address) = env.parsed("EFD_GATEWAY_GRPC")? {
             self.grpc = address;
@@ -283,6 +292,7 @@ mod tests {
         let mut expected = Config::default();
         expected.service.admin = config.service.admin;
         expected.registry.url = Some(expected.registry.url().to_owned());
+        expected.kafka.bootstrap_servers = Some(expected.kafka.bootstrap_servers().to_owned());
         expected.influxdb.url = Some(expected.influxdb.url().to_owned());
         expected.topic_subname = "sal".into();
         assert_eq!(text(&config), text(&expected));

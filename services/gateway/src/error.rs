@@ -72,6 +72,27 @@ pub enum QueryError {
     /// The registry does not answer, or not as it should.
     #[error("{0}; check that it runs, and the gateway's setting registry.url")]
     Registry(RegistryError),
+    /// Kafka does not answer, or refuses.
+    #[error("Kafka at {servers}: {reason}; check that it runs, and the gateway's settings kafka")]
+    Kafka {
+        /// Brokers.
+        servers: String,
+        /// Why.
+        reason: String,
+    },
+    /// Kafka has no topic of that name, though there is a schema.
+    #[error("Kafka at {servers} has no topic {topic}; `efd init` makes it")]
+    NoKafkaTopic {
+        /// Name of the Kafka topic.
+        topic: String,
+        /// Brokers.
+        servers: String,
+    },
+    /// There are too many rows where history and present meet.
+    #[error(
+        "more than {0} rows of one topic where history and present meet; lower query.tail_overlap, or ask without since"
+    )]
+    TooDense(usize),
     /// InfluxDB does not answer, or not as it should.
     #[error(transparent)]
     InfluxDb(#[from] InfluxDbError),
@@ -86,8 +107,9 @@ impl QueryError {
             Self::Unauthenticated => Code::Unauthenticated,
             Self::ForbiddenTopic { .. } | Self::ForbiddenDatabase(_) => Code::PermissionDenied,
             Self::Schema { .. } | Self::Misfit { .. } => Code::FailedPrecondition,
-            Self::TooManyQueries(_) => Code::ResourceExhausted,
-            Self::Stopping => Code::Unavailable,
+            Self::NoKafkaTopic { .. } => Code::FailedPrecondition,
+            Self::TooManyQueries(_) | Self::TooDense(_) => Code::ResourceExhausted,
+            Self::Stopping | Self::Kafka { .. } => Code::Unavailable,
             Self::Deadline => Code::DeadlineExceeded,
             Self::Registry(error) => match error.kind() {
                 RegistryErrorKind::Transient => Code::Unavailable,

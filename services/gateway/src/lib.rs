@@ -6,6 +6,7 @@
 //! 2. [`layout`] says where each field stands in InfluxDB, [`influxql`] builds the statement, [`influxdb`] asks it.
 //! 3. [`response`] takes the answer apart while it arrives, [`row`] reads values, [`columns`] gathers them by field, [`reading`] by batch.
 //! 4. [`range`], [`latest`], [`window`], [`packed`] or [`aligned`] makes the answer of them, and [`answer`] streams it to the client.
+//! 5. [`tail`] goes on with what comes: [`live`] reads Kafka, [`decode`] makes of a record the row that InfluxDB would give.
 //!
 //! [`http`] answers InfluxQL as InfluxDB does, for the clients there are: it finds out whether a statement may be asked, and passes the
 //! answer on. [`credentials`] and [`quota`] are the same for both, [`guard`] checks them for gRPC.
@@ -28,14 +29,17 @@ mod condition;
 mod config;
 mod credentials;
 mod deadline;
+mod decode;
 mod error;
 mod estimate;
+mod followed;
 mod guard;
 mod http;
 mod influxdb;
 mod influxql;
 mod latest;
 mod layout;
+mod live;
 mod metrics;
 mod newest;
 mod packed;
@@ -53,6 +57,7 @@ mod selection;
 mod server;
 mod service;
 mod statistics;
+mod tail;
 mod time_range;
 mod topics;
 mod window;
@@ -110,7 +115,7 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let listener = server::listen(config.grpc).await?;
     let address = listener.local_addr()?;
     let topics = Topics::new(registry, influxdb.clone(), config.topic_subname.get());
-    let service = Service::new(topics, influxdb.clone(), &config.query, metrics.clone(), cut.clone());
+    let service = Service::new(topics, influxdb.clone(), &config, metrics.clone(), cut.clone());
     let (health, health_server) = tonic_health::server::health_reporter();
     let guard = |service| Guarded::new(service, access, quotas, &config.influxdb.database);
     let router = server::router(service, guard, health_server, &config.server)?;

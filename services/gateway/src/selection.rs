@@ -125,6 +125,12 @@ impl Selector {
     }
 }
 
+/// Names of the fields that may have the index of a topic's component: today's, and that of before 2022.
+pub fn index_names(topic: &str) -> Vec<String> {
+    let old = topic.split('.').nth(2).map(|component| format!("{component}ID"));
+    std::iter::once(SAL_INDEX.to_owned()).chain(old).collect()
+}
+
 /// That a row is of this index of its component, in today's field or in that of before 2022; empty when neither was stored yet.
 fn index_group(
     topic: &str,
@@ -132,8 +138,8 @@ fn index_group(
     stored: &[String],
     index: i64,
 ) -> Result<Vec<Comparison>, QueryError> {
-    let old = topic.split('.').nth(2).map(|component| format!("{component}ID"));
-    let is_index = |name: &str| name == SAL_INDEX || old.as_deref() == Some(name);
+    let names = index_names(topic);
+    let is_index = |name: &str| names.iter().any(|known| known == name);
     let columns: Vec<&String> = stored.iter().filter(|name| is_index(name)).collect();
     if columns.is_empty() && !layout.fields().any(|field| is_index(&field.name)) {
         return Err(QueryError::InvalidArgument(format!(

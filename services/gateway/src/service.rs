@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use efd_kafka::KafkaConfig;
 use efd_proto::query::v1::query_service_server::QueryService;
 use efd_proto::query::v1::{
     EstimateCostRequest, EstimateCostResponse, GetTopicRequest, GetTopicResponse, ListTopicsRequest,
@@ -19,21 +20,25 @@ use tracing::{Instrument as _, info_span};
 use crate::activity::Activity;
 use crate::aligned::{self, AlignedAnswer};
 use crate::answer::{Answer, Streaming, failed};
-use crate::config::QueryConfig;
+use crate::config::{Config, QueryConfig};
 use crate::deadline;
 use crate::error::QueryError;
 use crate::estimate::Estimator;
+use crate::followed::Followed;
 use crate::influxdb::InfluxDb;
 use crate::latest::{self, LatestAnswer};
+use crate::live::Live;
 use crate::metrics::{Kind, Metrics};
 use crate::packed::{self, PackedAnswer};
 use crate::range::RangeAnswer;
 use crate::reading::Limits;
 use crate::resume::Sum;
 use crate::running::Running;
+use crate::scale::{Conversion, Scale};
 use crate::selection::Selector;
 use crate::statistics::{Statistics, Window};
-use crate::time_range::TimeRange;
+use crate::tail::{self, TailAnswer};
+use crate::time_range::{TimeRange, nanoseconds, stored};
 use crate::topics::Topics;
 use crate::window::WindowAnswer;
 
@@ -46,6 +51,7 @@ pub struct Service {
     topics: Topics,
     selector: Selector,
     influxdb: InfluxDb,
+    kafka: KafkaConfig,
     config: QueryConfig,
     metrics: Metrics,
     running: Arc<Semaphore>,
@@ -53,17 +59,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service over InfluxDB and the registry behind `topics`. Once `cut` is cancelled, running answers end.
+    /// A service over InfluxDB, Kafka, and the registry behind `topics`. Once `cut` is cancelled, running answers end.
     pub fn new(
         topics: Topics,
         influxdb: InfluxDb,
-        config: &QueryConfig,
+        config: &Config,
         metrics: Metrics,
         cut: CancellationToken,
     ) -> Self {
+        let (kafka, config) = (config.kafka.clone(), config.query.clone());
         let running = Arc::new(Semaphore::new(config.max_running.min(Semaphore::MAX_PERMITS)));
         let selector = Selector::new(topics.clone(), influxdb.clone(), config.clone());
-        Self { topics, selector, influxdb, config: config.clone(), metrics, running, cut }
+        Self { topics, selector, influxdb, kafka, config, metrics, running, cut }
     }
 
     /// Streams the answer to a request that `start` has checked.
@@ -175,6 +182,28 @@ impl Service {
         Ok(AlignedAnswer::new(self.means(), chosen, range, tolerance))
     }
 
+    async fn follow(&self, request: TailRequest) -> Result<TailAnswer, QueryError> {
+        let answered = Conversion::new(Scale::Utc, request.scale().into());
+        let since = match &request.since {
+            None => None,
+            Some(since) => Some(stored(nanoseconds("since", Some(since))?, answered)),
+        };
+        let indexes: Vec<_> = request.selections.iter().map(|asked| asked.sal_index).collect();
+        let chosen = self.selector.choose_all(request.selections, 1).await?;
+        let mut followed = Vec::with_capacity(chosen.len());
+        for (number, (chosen, index)) in chosen.into_iter().zip(indexes).enumerate() {
+            // A topic that was found has a subject.
+            let kafka = self.topics.kafka_topic(&chosen.topic).unwrap_or_default();
+            followed.push(Followed::new(number, chosen, kafka, index));
+        }
+        let kafka = Live::new(&self.kafka)?;
+        let ends = kafka.ends(followed.iter().map(|followed| followed.kafka.clone()).collect()).await?;
+        let overlap = i64::try_from(self.config.tail_overlap.as_nanos()).unwrap_or(i64::MAX);
+        let asked = tail::Asked { since, answered, overlap, now: now() };
+        let registry = self.topics.registry().clone();
+        Ok(TailAnswer::new(self.means(), registry, (kafka, ends), followed, asked))
+    }
+
     async fn estimate(&self, request: EstimateCostRequest) -> Result<EstimateCostResponse, QueryError> {
         let (range, _) = TimeRange::new(request.range.as_ref())?;
         let estimator = Estimator::new(self.means(), range, now());
@@ -258,8 +287,8 @@ impl QueryService for Service {
         self.stream(Kind::QueryAligned, request, |request| self.aligned(request)).await
     }
 
-    async fn tail(&self, _request: Request<TailRequest>) -> Result<Response<Self::TailStream>, Status> {
-        Err(Status::unimplemented("not served yet"))
+    async fn tail(&self, request: Request<TailRequest>) -> Result<Response<Self::TailStream>, Status> {
+        self.stream(Kind::Tail, request, |request| self.follow(request)).await
     }
 }
 

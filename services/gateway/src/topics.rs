@@ -68,6 +68,16 @@ impl Topics {
         Ok(topics)
     }
 
+    /// The Kafka topic of a topic.
+    pub fn kafka_topic(&self, name: &str) -> Option<String> {
+        self.subnames.subject(name)?.strip_suffix(VALUE).map(str::to_owned)
+    }
+
+    /// The registry with the schemas.
+    pub fn registry(&self) -> &RegistryClient {
+        &self.registry
+    }
+
     /// The topic of this name.
     ///
     /// # Errors

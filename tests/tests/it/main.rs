@@ -13,6 +13,7 @@ mod gateway_calls;
 mod gateway_cancel;
 mod gateway_refusals;
 mod gateway_simulator;
+mod gateway_tail;
 mod grpc_source;
 mod http_source;
 mod init;

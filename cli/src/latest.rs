@@ -1,0 +1,66 @@
+//! `efd latest`: the newest records of a topic.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use efd_proto::query::v1::query_latest_response::Part;
+use efd_proto::query::v1::{QueryLatestRequest, Selection};
+
+use crate::config::Config;
+use crate::gateway::{connect, refusal};
+use crate::get::{Format, Writer, timestamp};
+use crate::output;
+use crate::time::{self, UnixNanos};
+
+/// Arguments of `efd latest`.
+#[derive(Debug, Args)]
+pub struct LatestArgs {
+    /// Topic, for example lsst.sal.ATCamera.vacuum
+    topic: String,
+    /// How many records.
+    #[arg(long, short = 'n', default_value = "1", value_name = "NUMBER")]
+    count: u32,
+    /// Fields, comma separated, arrays by their base name; all when none is named.
+    #[arg(long, short, value_delimiter = ',', value_name = "FIELD")]
+    fields: Vec<String>,
+    /// Only records before this time, UTC, for example 2026-11-24T18:00:00Z
+    #[arg(long, value_parser = time::parse_time, allow_hyphen_values = true, value_name = "TIME")]
+    before: Option<UnixNanos>,
+    /// Only records of this index of the component.
+    #[arg(long, value_name = "INDEX")]
+    index: Option<i64>,
+    /// How to print: table, CSV, or JSON lines.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Prints them in the order of time; none is no error.
+pub async fn run(config: &Config, args: &LatestArgs) -> anyhow::Result<ExitCode> {
+    let mut gateway = connect(config).await?;
+    let selection =
+        Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
+    let request = QueryLatestRequest {
+        selection: Some(selection),
+        count: args.count,
+        before: args.before.map(timestamp),
+        ..QueryLatestRequest::default()
+    };
+    let mut stream = gateway.query_latest(request).await.map_err(|status| refusal(&status))?.into_inner();
+    let mut writer = Writer::new(args.format);
+    let mut rows = 0;
+    while let Some(answer) = stream.message().await.map_err(|status| refusal(&status))? {
+        match answer.part {
+            Some(Part::Header(header)) => output::print(&writer.header(header)),
+            Some(Part::Batch(batch)) => {
+                rows += batch.times.len();
+                output::print(&writer.batch(&batch)?);
+            }
+            None => {}
+        }
+    }
+    output::print(&writer.end());
+    if rows == 0 {
+        output::complain(&format!("there are no such records of {}", args.topic));
+    }
+    Ok(ExitCode::SUCCESS)
+}
