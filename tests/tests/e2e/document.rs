@@ -18,13 +18,12 @@ const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Before the first block. A failing command ends its block, and the shell goes on with the next one.
 const START: &str = "\
-set -uo pipefail
+set -uE
 trap 'kill $(jobs -p) 2>/dev/null' EXIT
 run() {
     local start=$SECONDS
-    trap 'failed=$BASH_COMMAND; trap - ERR; return 1' ERR
-    set -E
     failed=
+    trap 'failed=$BASH_COMMAND; trap - ERR; return 1' ERR
     source \"$1\"
     trap - ERR
     echo \"$((SECONDS - start)) $failed\" > \"$1.done\"
@@ -53,7 +52,7 @@ pub async fn run(steps: &mut Steps, outputs: Option<&Path>) -> anyhow::Result<()
         let file = folder.path().join(number.to_string());
         std::fs::write(&file, &block.commands)?;
         let file = file.display();
-        writeln!(script, "run {file} > {file}.out 2>&1 || echo \"0 $failed\" > {file}.done")?;
+        writeln!(script, "run {file} > {file}.out 2>&1")?;
     }
     let main = folder.path().join("main");
     std::fs::write(&main, script)?;
