@@ -4,6 +4,7 @@
 //! [`Room`] with whatever servers it asks for, and gives rows. Machines are shared and noisy: where it can, a row says
 //! something that does not depend on the machine (a ratio, nanoseconds per field), and each says what is expected of it.
 
+mod dashboards;
 mod discard;
 mod encoding;
 mod interfaces;
@@ -35,13 +36,14 @@ struct Benchmark {
     run: fn(&Room) -> anyhow::Result<Vec<Row>>,
 }
 
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 7] = [
     Benchmark { name: "encoding", run: encoding::run },
     Benchmark { name: "simulator into kafka", run: simulator::run },
     Benchmark { name: "transcoding", run: transcoding::run },
     Benchmark { name: "registry", run: registry::run },
     Benchmark { name: "sink", run: sink::run },
     Benchmark { name: "latency", run: latency::run },
+    Benchmark { name: "dashboards", run: dashboards::run },
 ];
 
 /// Runs the benchmarks and prints one table.

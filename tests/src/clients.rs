@@ -22,6 +22,19 @@ pub async fn python(script: &str, arguments: &[&str]) -> anyhow::Result<Output> 
     output(&mut command).await.with_context(|| format!("tests/clients/{script}"))
 }
 
+/// Runs the script with `lsst-efd-client`, which trusts the authority in a file.
+///
+/// # Errors
+/// As [`python`].
+pub async fn efd_client(authority: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
+    let requirements = folder().join("efd-client/requirements.txt");
+    let mut command = Command::new(made(Command::new(folder().join("environment")).arg(requirements)).await?);
+    // The first for `requests`, the second for everything that asks OpenSSL.
+    command.env("REQUESTS_CA_BUNDLE", authority).env("SSL_CERT_FILE", authority);
+    command.arg("-B").arg(folder().join("efd_client.py")).args(arguments);
+    output(&mut command).await.context("tests/clients/efd_client.py")
+}
+
 /// Runs a program of a package in the environment of [`python`].
 ///
 /// # Errors

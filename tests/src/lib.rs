@@ -20,7 +20,7 @@ pub mod stored;
 use std::time::{Duration, Instant};
 
 pub use answers::{Answered, time_range, timestamp};
-pub use clients::{contracts, efd_python, lsst_python, node, python, python_module};
+pub use clients::{contracts, efd_client, efd_python, lsst_python, node, python, python_module};
 pub use collector::{Collector, attribute, hex};
 pub use command::{Output, efd};
 pub use disk::Disk;
@@ -28,7 +28,9 @@ pub use efd::servers::{Generation, Signal};
 pub use protection::{PASSWORD, Protection, Told, USER, certificates};
 pub use release::write_release;
 pub use service::{Service, binary};
-pub use stack::{CLIENT_TOKEN, Options, REGISTRY_TOKENS, Registry, Stack, WORKER, interfaces};
+pub use stack::{
+    CLIENT_TOKEN, GATEWAY_TOKENS, Options, REGISTRY_TOKENS, Registry, Stack, WORKER, interfaces,
+};
 
 /// Bound on anything that a test waits for; far longer than anything takes, since machines are shared.
 pub const DEADLINE: Duration = Duration::from_secs(180);

@@ -28,6 +28,10 @@ pub const CLIENT_TOKEN: &str = "client-token";
 pub const REGISTRY_TOKENS: [(&str, &str); 3] =
     [("admin", "admin-token"), ("reader", "reader-token"), ("lab", "lab-token")];
 
+/// Names and tokens of credentials of the gateway.
+pub const GATEWAY_TOKENS: [(&str, &str); 2] =
+    [("notebooks", "notebooks-token"), ("dashboards", "dashboards-token")];
+
 /// What a test runs, and with which deviations from the usual settings.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -229,8 +233,17 @@ impl Stack {
     /// # Errors
     /// When it does not start.
     pub async fn start_gateway(&mut self) -> anyhow::Result<()> {
+        self.start_gateway_with(&json!({})).await
+    }
+
+    /// Starts the gateway with more settings, and waits until it is ready. Its credentials may have the names in
+    /// [`GATEWAY_TOKENS`].
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_gateway_with(&mut self, more: &Value) -> anyhow::Result<()> {
         let admin = free_port()?;
-        let settings = json!({
+        let mut settings = json!({
             "service": {"admin": local(admin)},
             "grpc": local(self.gateway_port),
             "http": {"address": local(self.gateway_http_port)},
@@ -238,6 +251,7 @@ impl Stack {
             "kafka": self.kafka_settings(),
             "influxdb": {"url": self.influxdb.url()},
         });
+        merge(&mut settings, more);
         self.gateway.insert(self.start("gateway", &settings, admin)?).ready().await
     }
 
@@ -284,6 +298,11 @@ impl Stack {
     /// Address of the gateway.
     pub fn gateway_url(&self) -> String {
         format!("http://{}", local(self.gateway_port))
+    }
+
+    /// Host and port of the gateway for clients of InfluxDB.
+    pub fn gateway_http(&self) -> String {
+        local(self.gateway_http_port)
     }
 
     /// Folder of this test.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use efd::influxdb::InfluxDbConfig;
 use serde_json::{Value, json};
 
-use super::{CLIENT_TOKEN, Options, REGISTRY_TOKENS, Stack, WORKER, interfaces, local};
+use super::{CLIENT_TOKEN, GATEWAY_TOKENS, Options, REGISTRY_TOKENS, Stack, WORKER, interfaces, local};
 
 impl Stack {
     /// Writes a settings file for the command `efd` with all addresses of this stack.
@@ -41,6 +41,9 @@ impl Stack {
         environment.extend(shown.map(|name| (name, admin.to_owned())));
         environment.push(("EFD_REGISTRY_TOKEN_READER", reader.to_owned()));
         environment.push(("EFD_REGISTRY_TOKEN_LAB", lab.to_owned()));
+        let [(_, notebooks), (_, dashboards)] = GATEWAY_TOKENS;
+        environment.push(("EFD_GATEWAY_TOKEN_NOTEBOOKS", notebooks.to_owned()));
+        environment.push(("EFD_GATEWAY_TOKEN_DASHBOARDS", dashboards.to_owned()));
         let token = self.influxdb.config().token;
         if !token.is_empty() {
             environment.push(("EFD_INFLUXDB_TOKEN", token.expose().to_owned()));

@@ -11,6 +11,7 @@ mod dead_letters;
 mod demo;
 mod gateway_calls;
 mod gateway_cancel;
+mod gateway_http;
 mod gateway_refusals;
 mod gateway_simulator;
 mod gateway_tail;
