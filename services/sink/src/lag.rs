@@ -1,9 +1,12 @@
-//! What a consumer has not read yet, from librdkafka's statistics.
+//! What a consumer has not read yet, from librdkafka's statistics, and what a group has not committed, from Kafka.
 
 use std::collections::HashMap;
 
+use efd_kafka::{Admin, AdminError, ErrorKind, GroupLag, TopicInfo};
+use efd_service::Backoff;
 use serde::Deserialize;
 
+use crate::bounds::RetryConfig;
 use crate::metrics::{ComponentId, Metrics, component_of};
 
 /// The few of its numbers that are needed.
@@ -23,6 +26,28 @@ struct Topic<'a> {
 struct Partition {
     /// Records behind; -1 where it is not known, or the partition is another member's.
     consumer_lag: i64,
+}
+
+/// Kafka is asked so often again for what may be known in a moment.
+const TRIES: u32 = 5;
+
+/// How far a group is behind. A broker that has just got a topic or lost a leader is asked again.
+///
+/// # Errors
+/// When it does not say in time.
+pub async fn of_group(
+    admin: &Admin,
+    retry: &RetryConfig,
+    (group, topics): (&str, &[TopicInfo]),
+) -> Result<Vec<GroupLag>, AdminError> {
+    let mut backoff = Backoff::new(retry.min, retry.max);
+    for _ in 0..TRIES {
+        match admin.lag(group, topics).await {
+            Err(error) if error.kind() == ErrorKind::Transient => tokio::time::sleep(backoff.next()).await,
+            answer => return answer,
+        }
+    }
+    admin.lag(group, topics).await
 }
 
 /// Records behind, by component; nothing of what cannot be read.

@@ -25,6 +25,7 @@ use crate::completeness::report::timestamp;
 use crate::config::Config;
 use crate::consumer::schema_of;
 use crate::influxdb::InfluxDb;
+use crate::lag;
 use crate::line_writer::LineWriter;
 use crate::metrics::Metrics;
 use crate::point;
@@ -167,7 +168,9 @@ impl<'a> Repair<'a> {
         }
         let reader = Reader::new(&self.config.kafka, &group, self.config.repair.chunk)?;
         let mut parts = Vec::new();
-        for GroupLag { partition, committed, .. } in admin.lag(&group, &topics).await? {
+        for GroupLag { partition, committed, .. } in
+            lag::of_group(&admin, &self.config.retry, (&group, &topics)).await?
+        {
             let Some(committed) = committed else { continue };
             let range = (self.order.start, self.order.end);
             let (from, to) = reader.range(&partition, committed, range, self.config.repair.slack).await?;

@@ -10,7 +10,6 @@ use efd_proto::sink::v1::{
     CompletenessRequest, CompletenessResponse, DestinationStatus, PlanRequest, PlanResponse,
     PlannedDestination, RepairRequest, RepairResponse, StatusRequest, StatusResponse,
 };
-use efd_service::Backoff;
 use futures::FutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rdkafka::error::KafkaError;
@@ -21,6 +20,7 @@ use tonic::{Request, Response, Status};
 use super::owned::component;
 use crate::completeness::{Keeper, report};
 use crate::config::Config;
+use crate::lag;
 use crate::metrics::Metrics;
 use crate::repair::{Order, Repair, RepairError};
 use crate::schemas::Schemas;
@@ -29,8 +29,6 @@ use crate::schemas::Schemas;
 const RESPONSES: usize = 4;
 /// A repair waits so long for the place of one that ends.
 const REPAIR_WAIT: Duration = Duration::from_secs(2);
-/// Kafka is asked so often again for what may be known in a moment.
-const LAG_TRIES: u32 = 5;
 
 /// Serves `efd.sink.v1.SinkService`.
 pub struct Service {
@@ -76,21 +74,10 @@ impl Shared {
         Ok(topics)
     }
 
-    /// How far a group is behind. A broker that has just got a topic or lost a leader is asked again.
     async fn lag(&self, group: &str, topics: &[TopicInfo]) -> Result<Vec<GroupLag>, Status> {
-        let retry = &self.config.retry;
-        let mut backoff = Backoff::new(retry.min, retry.max);
-        let mut tries = 0;
-        loop {
-            match self.admin.lag(group, topics).await {
-                Ok(lags) => return Ok(lags),
-                Err(error) if error.kind() == ErrorKind::Transient && tries < LAG_TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(backoff.next()).await;
-                }
-                Err(error) => return Err(unavailable(&error)),
-            }
-        }
+        lag::of_group(&self.admin, &self.config.retry, (group, topics))
+            .await
+            .map_err(|error| unavailable(&error))
     }
 
     fn destination(&self, name: &str) -> Result<usize, Status> {
