@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rdkafka::ClientContext;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::OnceCell;
 
+use crate::lag::lag_of;
 use crate::refusal::reason;
 use crate::{ErrorKind, KafkaConfig, QuietContext, Refusal, TopicPartition, error_kind};
 
 /// Bound on one request to the brokers.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Topics created by one request; a broker answers some thousands slowly.
 const TOPICS_PER_REQUEST: usize = 200;
 /// Pause between two looks at what the client has to tell while it is waited for.
@@ -314,7 +315,7 @@ impl ClientContext for Listener {
 
 impl ConsumerContext for Listener {}
 
-async fn on_thread<T: Send + 'static>(
+pub(crate) async fn on_thread<T: Send + 'static>(
     call: impl FnOnce() -> KafkaResult<T> + Send + 'static,
 ) -> KafkaResult<T> {
     tokio::task::spawn_blocking(call).await.unwrap_or(Err(KafkaError::Global(RDKafkaErrorCode::Fail)))
@@ -332,29 +333,4 @@ fn topic_info(topic: &rdkafka::metadata::MetadataTopic) -> TopicInfo {
         replication: topic.partitions().iter().map(|p| p.replicas().len()).min().unwrap_or_default(),
         under_replicated: topic.partitions().iter().filter(|p| p.isr().len() < p.replicas().len()).count(),
     }
-}
-
-fn lag_of(consumer: &BaseConsumer<QuietContext>, partitions: &[(String, i32)]) -> KafkaResult<Vec<GroupLag>> {
-    let mut asked = TopicPartitionList::with_capacity(partitions.len());
-    for (topic, partition) in partitions {
-        asked.add_partition(topic, *partition);
-    }
-    let committed: BTreeMap<(String, i32), i64> = consumer
-        .committed_offsets(asked, REQUEST_TIMEOUT)?
-        .elements()
-        .iter()
-        .filter_map(|element| match element.offset() {
-            Offset::Offset(offset) => Some(((element.topic().to_owned(), element.partition()), offset)),
-            _ => None,
-        })
-        .collect();
-    let mut lags = Vec::with_capacity(partitions.len());
-    for (topic, partition) in partitions {
-        let (oldest, end) = consumer.fetch_watermarks(topic, *partition, REQUEST_TIMEOUT)?;
-        let committed = committed.get(&(topic.clone(), *partition)).copied();
-        let records = (end - committed.unwrap_or(oldest).max(oldest)).max(0);
-        let place = TopicPartition { topic: topic.as_str().into(), partition: *partition };
-        lags.push(GroupLag { partition: place, committed, end, records });
-    }
-    Ok(lags)
 }

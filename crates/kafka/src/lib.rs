@@ -11,6 +11,7 @@ mod consumer;
 mod context;
 mod dead_letter;
 mod error;
+mod lag;
 mod ledger;
 mod producer;
 mod rebalance;
