@@ -14,6 +14,10 @@ pub(crate) fn lag_of(
     consumer: &BaseConsumer<QuietContext>,
     partitions: &[(String, i32)],
 ) -> KafkaResult<Vec<GroupLag>> {
+    if partitions.is_empty() {
+        // librdkafka does not take an empty list.
+        return Ok(Vec::new());
+    }
     let mut asked = TopicPartitionList::with_capacity(partitions.len());
     for (topic, partition) in partitions {
         asked.add_partition(topic, *partition);
@@ -95,5 +99,6 @@ mod tests {
         let told: Vec<_> =
             lags.iter().map(|lag| (lag.partition.partition, lag.committed, lag.end, lag.records)).collect();
         assert_eq!(told, [(0, Some(1), 3, 2), (1, None, 2, 2)]);
+        assert!(admin.lag("group", &[]).await.unwrap().is_empty());
     }
 }
