@@ -141,7 +141,8 @@ impl<'a> Repair<'a> {
         let metrics = Arc::new(Metrics::new(&opentelemetry::global::meter("repair")));
         let retry = (config.retry.min, config.retry.max);
         let lines = LineWriter::new(influxdb, &settings.name, retry, metrics);
-        let present = Present::new(&settings).map_err(RepairError::Destination)?;
+        let present =
+            Present::new(&settings, &config.mapping.time_field).map_err(RepairError::Destination)?;
         Ok(Self {
             config,
             order,

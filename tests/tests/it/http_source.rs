@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use efd::influxdb::InfluxDbClient;
 use efd::servers::free_port;
-use efd_tests::{CLIENT_TOKEN, Generation, Options, Stack};
+use efd_tests::{CLIENT_TOKEN, Generation, Options, Stack, efd};
 use rdkafka::Message as _;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ const JSON: &str = "Content-Type: application/json";
 fn schema() -> String {
     let fields = json!([
         {"name": "private_efdStamp", "type": "double"},
-        {"name": "private_seqNum", "type": "int"},
         {"name": "temperature", "type": ["null", "double"], "default": null},
         {"name": "wind", "type": {"type": "array", "items": "float"}, "default": [0.0, 0.0]},
         {"name": "band", "type": {"type": "enum", "name": "band", "symbols": ["g", "r"]}},
@@ -30,7 +29,7 @@ fn schema() -> String {
 fn body(note: &str) -> Value {
     let stamp = efd_tests::now_nanos() as f64 / 1e9;
     let value = json!({
-        "private_efdStamp": stamp, "private_seqNum": 1, "temperature": {"double": -3.25}, "wind": [1.5, 2.5],
+        "private_efdStamp": stamp, "temperature": {"double": -3.25}, "wind": [1.5, 2.5],
         "band": "r", "note": note,
     });
     json!({"value_schema": schema(), "records": [{"value": value}]})
@@ -137,6 +136,10 @@ async fn a_record_posted_by_curl_is_in_influxdb(#[case] generation: Generation) 
     let select = format!("SELECT temperature, wind0, wind1, band, note FROM \"{TOPIC}\"");
     let rows = client.query(&select).await.unwrap()[0].values.clone();
     assert_eq!(rows[0][1..], [json!(-3.25), json!(1.5), json!(2.5), json!("r"), json!(note)]);
+    // What has no sequence number is found, too.
+    let config = stack.efd_config().unwrap();
+    let repair = efd(Some(&config), &["repair", "--topic", TOPIC, "--dry-run"], &[]).await.unwrap();
+    assert!(repair.out.contains("2 records read, 0 missing"), "{} {}", repair.out, repair.err);
 
     let (status, _, topic) = curl.ask(&path, &[], None).await;
     assert_eq!((status, &topic["configs"]["retention.ms"]), (200, &json!("86400000")), "{topic}");

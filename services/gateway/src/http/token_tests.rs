@@ -119,9 +119,7 @@ proptest! {
 
     /// No text or name, however it is made, shows what is inside of it.
     #[test]
-    fn a_quoted_name_stays_one_token(name in ".{0,30}") {
-        let has_control = name.chars().any(|c| c.is_ascii_control() && c != '\n');
-        prop_assume!(!has_control);
+    fn a_quoted_name_stays_one_token(name in "(\\P{Cc}|\n){0,30}") {
         let quoted = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let expected = vec![word("FROM"), Token::Quoted(name), Token::Mark(';')];
         prop_assert_eq!(all(&format!("FROM \"{quoted}\";")), expected);

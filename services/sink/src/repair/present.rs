@@ -38,6 +38,8 @@ pub struct Present {
     uri: String,
     authorization: Option<HeaderValue>,
     place: (String, String),
+    /// Field with the time, which every point has.
+    field: String,
     timeout: std::time::Duration,
 }
 
@@ -66,7 +68,7 @@ impl Present {
     ///
     /// # Errors
     /// When the certificate authority's file or the token cannot be used.
-    pub fn new(config: &DestinationConfig) -> Result<Self, String> {
+    pub fn new(config: &DestinationConfig, time_field: &str) -> Result<Self, String> {
         let http = Client::new(config.ca_file.as_deref()).map_err(|error| error.to_string())?;
         let authorization = match (config.version, &config.username) {
             (1, Some(user)) => Some(basic_authorization(user, config.password.expose())),
@@ -87,7 +89,7 @@ impl Present {
             },
         };
         let uri = format!("{}/query", config.url());
-        Ok(Self { http, uri, authorization, place, timeout: config.timeout })
+        Ok(Self { http, uri, authorization, place, field: quoted(time_field), timeout: config.timeout })
     }
 
     /// The times of the points of a measurement around these times, Unix nanoseconds.
@@ -106,7 +108,8 @@ impl Present {
     async fn ask(&self, measurement: &str, first: i64, last: i64) -> Result<Vec<i64>, PresentError> {
         let (database, policy) = &self.place;
         let from = [database.as_str(), policy.as_str(), measurement].map(quoted).join(".");
-        let query = format!("SELECT \"private_seqNum\" FROM {from} WHERE time >= {first} AND time <= {last}");
+        let field = &self.field;
+        let query = format!("SELECT {field} FROM {from} WHERE time >= {first} AND time <= {last}");
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let place = format!("db={}&rp={}", encoded(database), encoded(policy));
         let body = format!("{place}&epoch=ns&q={}", encoded(&query));
