@@ -116,7 +116,7 @@ impl Registry {
         while !program.is_ready() {
             program.process.check_alive()?;
             anyhow::ensure!(started.elapsed() < PATIENCE, "not ready: {}", program.process.log_end());
-            room.block_on(tokio::time::sleep(LOOK));
+            room.block_on(async { tokio::time::sleep(LOOK).await });
         }
         let start_ms = started.elapsed().as_secs_f64() * 1e3;
         Ok(Self { program, port, start_ms })
