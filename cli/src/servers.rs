@@ -7,11 +7,13 @@ mod influxdb;
 mod kafka;
 mod process;
 
-use std::net::TcpListener;
+use std::collections::VecDeque;
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use efd_service::Env;
 
 pub use influxdb::{Generation, InfluxDb};
@@ -49,23 +51,51 @@ impl Programs {
 }
 
 /// A TCP port of the loopback interface that nobody listens on now, and none of those that the system gives to connections that go
-/// out: one of them could take it before its server listens.
+/// out: one of them could take it before its server listens. This process gives no port twice, and other processes that ask here
+/// leave its last ones alone: their UDP ports of the same numbers stay taken as long as this process runs.
 ///
 /// # Errors
-/// When the system has none left.
+/// When there is none left.
 pub fn free_port() -> anyhow::Result<u16> {
     const FIRST: u16 = 10_000;
     const PORTS: u16 = 20_000;
-    const TRIES: u16 = 100;
-    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
-    let mut given = 0;
-    for _ in 0..TRIES {
-        // The system's own choice is as good as chance.
-        given = bind(0).context("no free port on 127.0.0.1")?.local_addr()?.port();
-        let port = FIRST + given % PORTS;
-        if bind(port).is_ok() {
+    /// More than the servers of all tests that run at once.
+    const RESERVED: usize = 256;
+    static GIVEN: Mutex<(Option<u16>, VecDeque<UdpSocket>)> = Mutex::new((None, VecDeque::new()));
+
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (last, reserved) = &mut *given;
+    for _ in 0..PORTS {
+        let next = match *last {
+            Some(port) => port - FIRST + 1,
+            // The system's own choice is as good as chance.
+            None => {
+                TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?.local_addr()?.port()
+            }
+        };
+        let port = FIRST + next % PORTS;
+        *last = Some(port);
+        let Ok(reservation) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            reserved.truncate(RESERVED - 1);
+            reserved.push_front(reservation);
             return Ok(port);
         }
     }
-    Ok(given)
+    bail!("no free port from {FIRST} on 127.0.0.1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice_nor_to_another_process() {
+        let mut ports: Vec<u16> = (0..300).map(|_| free_port().unwrap()).collect();
+        let last = *ports.last().unwrap();
+        UdpSocket::bind(("127.0.0.1", last)).unwrap_err();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 300);
+    }
 }
