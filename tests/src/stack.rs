@@ -310,6 +310,11 @@ impl Stack {
         self.folder.path()
     }
 
+    /// Leaves the folder where it is when the test ends, for a person who looks for what went wrong.
+    pub fn keep_folder(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
     fn start(&self, name: &'static str, settings: &Value, admin: u16) -> anyhow::Result<Service> {
         let environment = self.environment();
         let pairs: Vec<(&str, &str)> =

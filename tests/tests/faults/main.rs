@@ -44,6 +44,9 @@ enum Command {
         /// Generation of InfluxDB.
         #[arg(long, default_value = "both")]
         influxdb: Generations,
+        /// What librdkafka is to tell in the sink's log, for example `cgrp,topic,fetch`.
+        #[arg(long)]
+        debug: Option<String>,
     },
     /// List the faults.
     List,
@@ -68,7 +71,7 @@ async fn main() -> ExitCode {
     }
     match Args::parse().command {
         Command::List => list(),
-        Command::Run { fault, influxdb } => run_all(&chosen(&fault), influxdb).await,
+        Command::Run { fault, influxdb, debug } => run_all(&chosen(&fault), influxdb, debug.as_deref()).await,
     }
 }
 
@@ -85,7 +88,7 @@ fn chosen(names: &[String]) -> Vec<&'static Fault> {
     FAULTS.iter().filter(is_chosen).collect()
 }
 
-async fn run_all(faults: &[&'static Fault], generations: Generations) -> ExitCode {
+async fn run_all(faults: &[&'static Fault], generations: Generations, debug: Option<&str>) -> ExitCode {
     let generations: &[Generation] = match generations {
         Generations::First => &[Generation::V1],
         Generations::Second => &[Generation::V2],
@@ -107,7 +110,7 @@ async fn run_all(faults: &[&'static Fault], generations: Generations) -> ExitCod
             fault.what
         ));
         let begun = Instant::now();
-        let rows = run_one(fault, generation).await;
+        let rows = run_one(fault, generation, debug).await;
         for row in &rows {
             say(&format!("        {row} ({:.0} s)", begun.elapsed().as_secs_f64()));
         }
@@ -119,8 +122,8 @@ async fn run_all(faults: &[&'static Fault], generations: Generations) -> ExitCod
     if outcomes.iter().all(Outcome::is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run_one(fault: &'static Fault, generation: Generation) -> Vec<Outcome> {
-    let run = async { Run::new(fault, generation).await?.execute().await };
+async fn run_one(fault: &'static Fault, generation: Generation, debug: Option<&str>) -> Vec<Outcome> {
+    let run = async { Run::new(fault, generation, debug).await?.execute().await };
     match tokio::time::timeout(DEADLINE, run).await {
         Ok(Ok(outcomes)) => outcomes,
         Ok(Err(error)) => vec![Outcome::failed(fault.name, generation, format!("{error:#}"))],

@@ -44,8 +44,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts the servers, and no service.
-    pub async fn new(fault: &'static Fault, generation: Generation) -> anyhow::Result<Self> {
+    /// Starts the servers, and no service. The sink's log has what librdkafka tells under `debug`, where given.
+    pub async fn new(
+        fault: &'static Fault,
+        generation: Generation,
+        debug: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let (rates, account) = (folder.path().join("rates.yaml"), folder.path().join("account.json"));
         std::fs::write(&rates, load::RATES)?;
@@ -55,6 +59,10 @@ impl Run {
         options.components = load::COMPONENTS.to_vec();
         options.ingest = load::simulator(fault.act, &rates, &account);
         options.sink = sink(fault.act, generation, [&influxdb, &standby, &registry]);
+        if let (Some(debug), Value::Object(sink)) = (debug, &mut options.sink) {
+            sink.insert("service".to_owned(), json!({"log": {"filter": "info,efd_kafka=debug"}}));
+            sink.insert("kafka".to_owned(), json!({"options": {"debug": debug}}));
+        }
         options.disk = (fault.act == Act::FullDisk).then_some(DISK);
         let stack = Stack::servers(options).await?;
         influxdb.set_target(stack.influxdb.url());
@@ -76,22 +84,39 @@ impl Run {
         })
     }
 
-    /// Runs the load with the fault in its middle, waits until the sink has nothing left, and compares.
+    /// Runs the load with the fault in its middle, waits until the sink has nothing left, and compares. What was not good leaves
+    /// its logs and data behind, and says where.
     pub async fn execute(mut self) -> anyhow::Result<Vec<Outcome>> {
+        let mut result = self.reckon().await;
+        let folder = self.stack.folder().display().to_string();
+        match &mut result {
+            Ok(outcomes) if outcomes.iter().all(Outcome::is_good) => return result,
+            Ok(outcomes) => {
+                for outcome in outcomes.iter_mut().filter(|outcome| !outcome.is_good()) {
+                    outcome.problems.push(format!("logs are in {folder}"));
+                }
+            }
+            Err(_) => result = result.with_context(|| format!("logs are in {folder}")),
+        }
+        self.stack.keep_folder();
+        result
+    }
+
+    async fn reckon(&mut self) -> anyhow::Result<Vec<Outcome>> {
         self.start().await?;
         self.delivered_reaches(load::BEFORE).await?;
-        inject::inject(&mut self).await.context("the fault did not come about as it should")?;
+        inject::inject(self).await.context("the fault did not come about as it should")?;
         self.writes_again().await?;
         let delivered = self.delivered().await?;
         self.delivered_reaches(load::RECORDS.max(delivered + load::AFTER)).await?;
         self.stack.stop_ingest().await?;
         let report = Report::read(&self.account)?;
-        inject::was_effective(&self, &report).await?;
+        inject::was_effective(self, &report).await?;
         let sent = Sent::read(&self.stack).await?;
         let mut outcomes = Vec::new();
         for destination in self.destinations() {
             let drained = self.drained(&destination.group).await;
-            let mut outcome = audit(&self, &destination, &sent, &report).await?;
+            let mut outcome = audit(self, &destination, &sent, &report).await?;
             outcome.problems.extend(drained.err().map(|error| format!("{error:#}")));
             outcomes.push(outcome);
         }
