@@ -10,7 +10,6 @@
 
 pub mod config;
 pub mod current;
-pub mod dead_letter;
 pub mod interface;
 pub mod legacy;
 pub mod line;
@@ -25,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use efd_kafka::{Commits, ConsumerThread, Producer};
+use efd_kafka::{Commits, ConsumerThread, DeadLetterOffice, Producer};
 use efd_service::{Context, Latch};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaResult;
@@ -33,7 +32,6 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::source::Surroundings;
-use dead_letter::DeadLetters;
 use reader::{LineReader, Rebalances};
 use writer::{Parts, Writer};
 
@@ -138,7 +136,7 @@ fn parts(config: &Config, around: Surroundings, translator: translate::Translato
     Ok(Parts {
         translator: Arc::new(translator),
         clock: around.clock,
-        letters: DeadLetters::new(&kafka, producer.clone(), replication, config.retry)?,
+        letters: DeadLetterOffice::new(kafka, CLIENT_ID, replication, (config.retry.min, config.retry.max)),
         producer,
         metrics: around.metrics,
         components: text_topics(config).collect::<HashMap<_, _>>(),

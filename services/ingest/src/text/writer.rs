@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use efd_kafka::{Commits, ErrorKind, OutRecord, Producer, error_kind};
+use efd_kafka::{
+    Commits, DeadLetter, DeadLetterOffice, ErrorKind, OutRecord, Producer, TopicPartition, error_kind,
+};
 use efd_service::Backoff;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode};
@@ -15,7 +17,6 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::dead_letter::{DeadLetters, Letter};
 use super::reader::{Filled, Rebalances};
 use super::translate::{Encoded, Translator};
 use crate::clock::Clock;
@@ -48,7 +49,7 @@ pub struct Parts {
     /// Takes the records.
     pub producer: Producer,
     /// Take the lines that cannot be used.
-    pub letters: DeadLetters,
+    pub letters: DeadLetterOffice,
     /// Instruments.
     pub metrics: Metrics,
     /// Components by the source topics that belong to them.
@@ -137,7 +138,7 @@ impl Writer {
                 Ok(target) => records.push(Record { target, bytes: start..bytes.len(), line }),
                 Err(reject) => {
                     self.reject(message, reject.reason, &reject.detail);
-                    letters.push(Letter { line: message, reason: reject.detail });
+                    letters.push(letter(message, reject.detail));
                 }
             }
         }
@@ -145,14 +146,12 @@ impl Writer {
             let Some(message) = lines.get(line) else { continue };
             let reason = format!("kafka refuses the record: {error}");
             self.reject(message, RejectReason::Kafka, &reason);
-            letters.push(Letter { line: message, reason });
+            letters.push(letter(message, reason));
         }
         if !records.is_empty() {
             self.parts.metrics.batch_delivered(Source::Text, since.elapsed());
         }
-        if !letters.is_empty() {
-            self.parts.letters.deliver(&letters).await;
-        }
+        self.parts.letters.deliver(&letters).await;
         Ok(())
     }
 
@@ -255,5 +254,19 @@ impl Writer {
             );
             self.told.insert(topic.to_owned(), Instant::now());
         }
+    }
+}
+
+/// A line as it is in Kafka, and why it cannot be used.
+fn letter(line: &OwnedMessage, reason: String) -> DeadLetter<'_> {
+    DeadLetter {
+        partition: TopicPartition { topic: line.topic().into(), partition: line.partition() },
+        offset: line.offset(),
+        reason,
+        key: line.key(),
+        payload: line.payload(),
+        own: line.headers().cloned().unwrap_or_default(),
+        more: Vec::new(),
+        timestamp_ms: line.timestamp().to_millis(),
     }
 }

@@ -2,23 +2,32 @@
 
 use std::time::Duration;
 
-use efd_kafka::ProducerOptions;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::Headers as _;
+use rdkafka::message::{Headers as _, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{Offset, Timestamp, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::*;
+use crate::{TopicPartition, dead_letter_header};
 
 const TOPIC: &str = "ATCamera_event";
 const DEADLINE: Duration = Duration::from_secs(60);
 
-fn line(payload: Vec<u8>, offset: i64) -> OwnedMessage {
-    OwnedMessage::new(Some(payload), None, TOPIC.into(), Timestamp::CreateTime(1), 0, offset, None)
+fn letter(payload: &[u8], offset: i64) -> DeadLetter<'_> {
+    DeadLetter {
+        partition: TopicPartition { topic: TOPIC.into(), partition: 0 },
+        offset,
+        reason: "no record".to_owned(),
+        key: None,
+        payload: Some(payload),
+        own: OwnedHeaders::new(),
+        more: Vec::new(),
+        timestamp_ms: Some(1),
+    }
 }
 
-fn letters(cluster: &MockCluster<'static, rdkafka::producer::DefaultProducerContext>) -> DeadLetters {
+fn office(cluster: &MockCluster<'static, rdkafka::producer::DefaultProducerContext>) -> DeadLetterOffice {
     let kafka = KafkaConfig {
         bootstrap_servers: Some(cluster.bootstrap_servers()),
         options: [
@@ -29,9 +38,7 @@ fn letters(cluster: &MockCluster<'static, rdkafka::producer::DefaultProducerCont
         .into(),
         ..KafkaConfig::default()
     };
-    let producer = Producer::new(&kafka, "test", &ProducerOptions::default()).unwrap();
-    let retry = RetryConfig { min: Duration::from_millis(10), max: Duration::from_millis(50) };
-    DeadLetters::new(&kafka, producer, 1, retry).unwrap()
+    DeadLetterOffice::new(kafka, "test", 1, (Duration::from_millis(10), Duration::from_millis(50)))
 }
 
 /// Length, `efd.source.offset` and `efd.cut` of the letters that there are.
@@ -60,9 +67,9 @@ fn delivered(bootstrap_servers: &str, at_least: usize) -> Vec<(usize, String, Op
 async fn a_letter_that_is_too_long_is_cut_and_says_so() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(&dead_letter_topic(TOPIC), 1, 1).unwrap();
-    let lines = [line(b"no record".to_vec(), 5), line(vec![b'x'; 100_000], 6)];
-    let all: Vec<_> = lines.iter().map(|line| Letter { line, reason: "no record".to_owned() }).collect();
-    tokio::time::timeout(DEADLINE, letters(&cluster).deliver(&all)).await.expect("not tried for ever");
+    let long = vec![b'x'; 100_000];
+    let all = [letter(b"no record", 5), letter(&long, 6)];
+    tokio::time::timeout(DEADLINE, office(&cluster).deliver(&all)).await.expect("not tried for ever");
     let cut = (LONGEST_CUT, "6".to_owned(), Some("100000".to_owned()));
     assert_eq!(delivered(&cluster.bootstrap_servers(), 2), [(9, "5".to_owned(), None), cut]);
 }
@@ -71,15 +78,13 @@ async fn a_letter_that_is_too_long_is_cut_and_says_so() {
 async fn after_a_failure_only_what_failed_is_sent_again() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(&dead_letter_topic(TOPIC), 1, 1).unwrap();
-    let mut office = letters(&cluster);
-    let lines: Vec<_> = (0..3).map(|offset| line(b"no record".to_vec(), offset)).collect();
-    let all: Vec<_> = lines.iter().map(|line| Letter { line, reason: "no record".to_owned() }).collect();
+    let office = office(&cluster);
+    let all: Vec<_> = (0..3).map(|offset| letter(b"no record", offset)).collect();
     let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS];
     cluster.request_errors(RDKafkaApiKey::Produce, &refusals);
     tokio::time::timeout(DEADLINE, office.deliver(&all)).await.expect("delivered in time");
     // One more, so that a letter that was sent twice would stand before it.
-    let last = line(b"no record".to_vec(), 3);
-    office.deliver(&[Letter { line: &last, reason: String::new() }]).await;
+    office.deliver(&[letter(b"no record", 3)]).await;
     let offsets: Vec<_> =
         delivered(&cluster.bootstrap_servers(), 4).into_iter().map(|(_, offset, _)| offset).collect();
     assert_eq!(offsets, ["1", "2", "0", "3"]);
