@@ -86,6 +86,10 @@ impl<O: Observer, T: Follower + ?Sized + 'static> ConsumerContext for Rebalances
             if !consumer.assignment_lost() && !self.commits.drained(&partitions, self.drain_timeout) {
                 tracing::info!("not everything was written in time, the next owner reads the rest again");
             }
+            // One that is paused would stay so, and not be read when it comes back; librdkafka gives it no orders until this returns.
+            if let Err(error) = consumer.resume(list) {
+                tracing::warn!(%error, "partitions that go cannot be resumed");
+            }
             let owned = self.commits.revoked(&partitions, consumer);
             self.observer.owned(owned);
             self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use efd_kafka::{ErrorKind, PollHandler, TopicPartition, error_kind, is_refusal};
+use efd_kafka::{ErrorKind, Pauses, PollHandler, TopicPartition, error_kind, is_refusal};
 use efd_schema::SchemaRef;
 use efd_schema::wire::{self, WireError};
 use efd_service::Stop;
+use rdkafka::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::{Timestamp, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use crate::batch::{Batch, Source};
@@ -60,8 +60,8 @@ pub struct Consumer {
     held: BTreeSet<usize>,
     /// Which of them wait for which schema id.
     waiting: HashMap<SchemaRef, Vec<usize>>,
-    /// Whether all partitions are paused for want of a free batch.
-    is_paused: bool,
+    /// All partitions are paused for want of a free batch, those with held records for want of their schema.
+    pauses: Pauses,
     /// Whether the poll before this tick gave a record.
     has_polled: bool,
     records_since_clock: u32,
@@ -82,6 +82,7 @@ impl PollHandler for Consumer {
     ) -> ControlFlow<()> {
         self.follow_rebalance(consumer);
         let slot = self.partitions.find(record.topic(), record.partition());
+        self.note_read(consumer, slot);
         let has_held = self.partitions.get(slot).is_some_and(|slot| !slot.held.is_empty());
         let record = view(record);
         let missing = if has_held { None } else { self.take(slot, &record) };
@@ -102,7 +103,7 @@ impl PollHandler for Consumer {
         self.records_since_clock = 0;
         self.release_held(consumer);
         let is_due = self.batch.is_due(Instant::now());
-        if is_due || self.is_paused { self.hand_on(consumer) } else { ControlFlow::Continue(()) }
+        if is_due || self.pauses.is_all() { self.hand_on(consumer) } else { ControlFlow::Continue(()) }
     }
 
     fn error(&mut self, error: &KafkaError) -> ControlFlow<()> {
@@ -142,7 +143,7 @@ impl Consumer {
             schemas,
             held: BTreeSet::new(),
             waiting: HashMap::new(),
-            is_paused: false,
+            pauses: Pauses::default(),
             has_polled: false,
             records_since_clock: 0,
             commits,
@@ -210,14 +211,12 @@ impl Consumer {
     ) {
         let Some(slot) = self.partitions.get_mut(index) else { return };
         slot.hold(record);
-        let partition = slot.partition.clone();
         if let Some(id) = missing {
             self.waiting.entry(id).or_default().push(index);
         }
-        if self.held.insert(index) {
-            self.told_pause(consumer.pause(&list([&partition])));
-            self.show_paused(consumer);
-        }
+        self.held.insert(index);
+        told_pause(&self.destination, self.pauses.hold(consumer, &slot.partition));
+        self.show_paused();
     }
 
     /// Takes held records whose schema is known by now, and reads their partitions on.
@@ -233,11 +232,10 @@ impl Consumer {
         if released.is_empty() {
             return;
         }
-        if !self.is_paused {
-            let slots = released.iter().filter_map(|index| self.partitions.get(*index));
-            self.told_pause(consumer.resume(&list(slots.map(|slot| &slot.partition))));
-        }
-        self.show_paused(consumer);
+        let slots = released.iter().filter_map(|index| self.partitions.get(*index));
+        let released = self.pauses.release(consumer, slots.map(|slot| &slot.partition));
+        told_pause(&self.destination, released);
+        self.show_paused();
     }
 
     /// Takes the held records of a partition; false when one of them waits for another schema.
@@ -256,16 +254,16 @@ impl Consumer {
     /// Gives the batch to the writer and goes on with a free one; without one, pauses until there is one.
     fn hand_on(&mut self, consumer: &BaseConsumer<Rebalances>) -> ControlFlow<()> {
         let Some(free) = self.free_batch() else {
-            if !self.is_paused {
-                self.is_paused = true;
-                self.pause_all(consumer);
+            if !self.pauses.is_all() {
+                told_pause(&self.destination, self.pauses.pause_all(consumer));
+                self.show_paused();
             }
             return ControlFlow::Continue(());
         };
         let batch = std::mem::replace(&mut self.batch, free);
-        if self.is_paused {
-            self.is_paused = false;
-            self.resume_all(consumer);
+        if self.pauses.is_all() {
+            told_pause(&self.destination, self.pauses.resume_all(consumer));
+            self.show_paused();
         }
         self.send(batch)
     }
@@ -280,7 +278,7 @@ impl Consumer {
     }
 
     fn free_batch(&self) -> Option<Batch> {
-        if self.is_paused {
+        if self.pauses.is_all() {
             return self.buffers.free.try_recv().ok();
         }
         let deadline = Instant::now() + PATIENCE;
@@ -301,59 +299,31 @@ impl Consumer {
         let revoked: HashSet<TopicPartition> = revoked.into_iter().collect();
         if !revoked.is_empty() {
             self.batch.forget(&revoked);
-            let partitions = &mut self.partitions;
-            let mut paused = Vec::new();
-            self.held.retain(|index| match partitions.get_mut(*index) {
-                Some(slot) if revoked.contains(&slot.partition) => {
-                    slot.held.clear();
-                    paused.push(slot.partition.clone());
-                    false
-                }
-                _ => true,
-            });
-            if self.is_paused {
-                paused = revoked.into_iter().collect();
-            }
-            // A partition stays paused when it goes, and would never be read when it comes back.
-            self.told_pause(consumer.resume(&list(&paused)));
+            self.partitions.forget(&revoked);
+            let partitions = &self.partitions;
+            self.held.retain(|index| partitions.get(*index).is_some_and(|slot| !slot.held.is_empty()));
         }
-        if self.is_paused {
-            // What was assigned just now is not paused yet.
-            self.pause_all(consumer);
+        told_pause(&self.destination, self.pauses.follow(consumer, &revoked));
+        self.show_paused();
+    }
+
+    /// Tells [`Pauses`] of a record, where it has to know.
+    fn note_read(&mut self, consumer: &BaseConsumer<Rebalances>, index: usize) {
+        let Some(slot) = self.partitions.get_mut(index) else { return };
+        if std::mem::replace(&mut slot.is_read, true) && !self.pauses.is_all() {
+            return;
         }
-        self.show_paused(consumer);
+        told_pause(&self.destination, self.pauses.read(consumer, &slot.partition));
     }
 
-    fn pause_all(&self, consumer: &BaseConsumer<Rebalances>) {
-        self.told_pause(consumer.assignment().and_then(|all| consumer.pause(&all)));
-        self.show_paused(consumer);
+    fn show_paused(&self) {
+        self.metrics.paused_partitions(&self.destination, self.pauses.count());
     }
+}
 
-    fn resume_all(&self, consumer: &BaseConsumer<Rebalances>) {
-        let resumed = consumer.assignment().and_then(|all| {
-            let held: Vec<&TopicPartition> = self
-                .held
-                .iter()
-                .filter_map(|index| self.partitions.get(*index))
-                .map(|slot| &slot.partition)
-                .collect();
-            consumer.resume(&all)?;
-            if held.is_empty() { Ok(()) } else { consumer.pause(&list(held)) }
-        });
-        self.told_pause(resumed);
-        self.show_paused(consumer);
-    }
-
-    fn told_pause(&self, result: KafkaResult<()>) {
-        if let Err(error) = result {
-            tracing::warn!(destination = self.destination, %error, "partitions cannot be paused or resumed");
-        }
-    }
-
-    fn show_paused(&self, consumer: &BaseConsumer<Rebalances>) {
-        let paused =
-            if self.is_paused { consumer.assignment().map_or(0, |all| all.count()) } else { self.held.len() };
-        self.metrics.paused_partitions(&self.destination, paused);
+fn told_pause(destination: &str, result: KafkaResult<()>) {
+    if let Err(error) = result {
+        tracing::warn!(destination, %error, "partitions cannot be paused or resumed");
     }
 }
 
@@ -363,14 +333,6 @@ pub fn schema_of<'a>(record: &Record<'_>, payload: &'a [u8]) -> Result<(SchemaRe
         Some((_, value)) => Ok((wire::header(value.unwrap_or_default())?, payload)),
         None => wire::split(payload).map(|(id, body)| (id.into(), body)),
     }
-}
-
-fn list<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition(&partition.topic, partition.partition);
-    }
-    list
 }
 
 fn view<'a>(record: &'a BorrowedMessage<'_>) -> Record<'a> {

@@ -1,6 +1,6 @@
 //! What the consumer remembers of each partition: the plan of its last record, and records whose schema is not known yet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use efd_kafka::TopicPartition;
@@ -20,6 +20,8 @@ pub struct Slot {
     pub known: Option<Arc<Known>>,
     /// Records that wait for their schema. One, since the partition is paused then; more only if the client had them already.
     pub held: VecDeque<Held>,
+    /// Whether it gave a record since it was assigned.
+    pub is_read: bool,
 }
 
 impl Slot {
@@ -84,8 +86,16 @@ impl Partitions {
         self.by_topic.entry(topic.clone()).or_default().push(slot);
         let component = self.metrics.component(component_of(&topic));
         let partition = TopicPartition { topic, partition };
-        self.slots.push(Slot { partition, component, known: None, held: VecDeque::new() });
+        self.slots.push(Slot { partition, component, known: None, held: VecDeque::new(), is_read: false });
         slot
+    }
+
+    /// Drops what is held of partitions that went.
+    pub fn forget(&mut self, revoked: &HashSet<TopicPartition>) {
+        for slot in self.slots.iter_mut().filter(|slot| revoked.contains(&slot.partition)) {
+            slot.held.clear();
+            slot.is_read = false;
+        }
     }
 
     /// The content of a slot.

@@ -85,9 +85,14 @@ impl World {
     }
 
     async fn produce(&self, topic: &str, schema_id: u32, seconds: std::ops::Range<u32>) {
+        self.produce_to(|_| topic.to_owned(), schema_id, seconds).await;
+    }
+
+    async fn produce_to(&self, topic: impl Fn(u32) -> String, schema_id: u32, seconds: std::ops::Range<u32>) {
         let producer = Producer::new(&self.kafka(), "test", &ProducerOptions::default()).unwrap();
         let mut batch = producer.batch();
         for n in seconds {
+            let topic = &*topic(n);
             let mut payload = Vec::new();
             wire::begin(&mut payload, schema_id);
             avro::put_double(&mut payload, f64::from(n));
@@ -128,9 +133,18 @@ impl Running {
 
     /// Waits until so many partitions are paused.
     async fn waits_with(&self, partitions: usize) {
+        self.shows("paused", partitions).await;
+    }
+
+    /// Waits until it owns so many partitions.
+    async fn owns(&self, partitions: u32) {
+        self.shows("assigned", partitions as usize).await;
+    }
+
+    async fn shows(&self, state: &str, partitions: usize) {
         let metrics = format!("http://{}/metrics", self.instance.admin_addr());
         let client = efd_service::http::Client::new(None).unwrap();
-        let wanted = format!("efd_sink_paused_partitions{{destination=\"influxdb\"}} {partitions}\n");
+        let wanted = format!("efd_sink_{state}_partitions{{destination=\"influxdb\"}} {partitions}\n");
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
         let mut text = String::new();
         while !text.contains(&wanted) {
@@ -234,6 +248,26 @@ async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
     until("everything", || world.stored().len() == 400).await;
     running.stop().await;
     assert_eq!(world.stored.lock().unwrap().len(), 400, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_come_while_all_are_paused_are_read_after_that() {
+    const NEW: u32 = 100;
+    let world = World::new(&["lsst.sal.Test.a"]).await;
+    world.takes_points.store(false, Ordering::SeqCst);
+    let batch = BatchConfig { points: 10, ..BatchConfig::default() };
+    let running = Running::start(Config { batch, ..world.config() });
+    world.produce("lsst.sal.Test.a", KNOWN, 0..300).await;
+    running.waits_with(1).await;
+    let topic = |n| format!("lsst.sal.Test.new{n}");
+    for n in 300..300 + NEW {
+        world.cluster.create_topic(&topic(n), 1, 1).unwrap();
+    }
+    world.produce_to(topic, KNOWN, 300..300 + NEW).await;
+    running.owns(1 + NEW).await;
+    world.takes_points.store(true, Ordering::SeqCst);
+    until("everything", || world.stored().len() == 400).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,11 +8,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use efd_kafka::{BatchId, Commits, ErrorKind, PollHandler, TopicPartition, error_kind};
+use efd_kafka::{BatchId, Commits, ErrorKind, Pauses, PollHandler, TopicPartition, error_kind};
+use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, OwnedMessage};
-use rdkafka::{Message as _, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -89,7 +89,7 @@ pub struct LineReader {
     filled: mpsc::Sender<Filled>,
     commits: Arc<Commits>,
     metrics: Metrics,
-    is_paused: bool,
+    pauses: Pauses,
     told: Option<(String, Instant)>,
     failure: Option<KafkaError>,
 }
@@ -111,7 +111,7 @@ impl LineReader {
             filled,
             commits,
             metrics,
-            is_paused: false,
+            pauses: Pauses::default(),
             told: None,
             failure: None,
         }
@@ -136,30 +136,20 @@ impl LineReader {
         let batch = self.commits.open(filled.next_offsets());
         room.send(Filled { lines: filled.lines, batch });
         self.metrics.text_queued(self.filled.max_capacity() - self.filled.capacity());
-        if std::mem::take(&mut self.is_paused) {
-            self.tell(consumer.assignment().and_then(|assigned| consumer.resume(&assigned)));
+        if self.pauses.is_all() {
+            let resumed = self.pauses.resume_all(consumer);
+            self.tell(resumed);
         }
         ControlFlow::Continue(())
     }
 
-    /// Forgets what went with a partition. What comes while all others are paused is paused too.
+    /// Forgets what went with a partition.
     fn follow_rebalance(&mut self, consumer: &BaseConsumer<Rebalances>) {
         let Some(revoked) = consumer.context().take_changes() else { return };
-        if self.is_paused {
-            // A partition stays paused when it goes, and would never be read when it comes back.
-            let mut list = TopicPartitionList::with_capacity(revoked.len());
-            for partition in &revoked {
-                list.add_partition(&partition.topic, partition.partition);
-            }
-            self.tell(consumer.resume(&list));
-            self.pause(consumer);
-        }
-        self.batch.forget(&revoked.into_iter().collect());
-    }
-
-    fn pause(&mut self, consumer: &BaseConsumer<Rebalances>) {
-        self.is_paused = true;
-        self.tell(consumer.assignment().and_then(|assigned| consumer.pause(&assigned)));
+        let revoked = revoked.into_iter().collect();
+        let followed = self.pauses.follow(consumer, &revoked);
+        self.tell(followed);
+        self.batch.forget(&revoked);
     }
 
     fn tell(&mut self, result: Result<(), KafkaError>) {
@@ -186,13 +176,17 @@ impl PollHandler for LineReader {
         if self.batch.lines.is_empty() {
             self.since = Instant::now();
         }
-        self.batch.push(record.detach());
+        let line = record.detach();
+        let read = self.pauses.read(consumer, &partition_of(&line));
+        self.tell(read);
+        self.batch.push(line);
         if !self.is_full() {
             return ControlFlow::Continue(());
         }
         let flow = self.hand_over(consumer);
-        if self.is_full() {
-            self.pause(consumer);
+        if self.is_full() && !self.pauses.is_all() {
+            let paused = self.pauses.pause_all(consumer);
+            self.tell(paused);
         }
         flow
     }
