@@ -13,14 +13,16 @@ use crate::demo::DemoArgs;
 use crate::get::GetArgs;
 use crate::interfaces::InterfacesArgs;
 use crate::latest::LatestArgs;
+use crate::packed::PackedArgs;
 use crate::registry::RegistryArgs;
 use crate::repair::RepairArgs;
+use crate::schema::SchemaArgs;
 use crate::sink::SinkArgs;
 use crate::tail::TailArgs;
 use crate::window::WindowArgs;
 use crate::{
-    check, completeness, dead_letters, demo, get, init, interfaces, latest, registry, repair, sink, tail,
-    topics, window,
+    check, completeness, dead_letters, demo, get, init, interfaces, latest, packed, registry, repair, schema,
+    sink, tail, topics, window,
 };
 
 /// Exit code for a wrong command line, as clap has it.
@@ -52,12 +54,16 @@ enum Command {
     Check(CheckArgs),
     /// List recorded topics, or show the fields of one.
     Topics(TopicsArgs),
-    /// Get records of a topic as a table, CSV or JSON lines.
+    /// Show what a topic is made of: fields, units, names in InfluxDB, the Avro schema.
+    Schema(SchemaArgs),
+    /// Get records of a topic as a table, CSV, JSON lines, an Arrow or Parquet file, or a chart.
     Get(GetArgs),
     /// Get the newest records of a topic.
     Latest(LatestArgs),
     /// Get statistics of a topic's fields for each interval of a range of time.
     Window(WindowArgs),
+    /// Get samples that are packed in arrays, one row for each.
+    Packed(PackedArgs),
     /// Follow what is being recorded of a topic.
     Tail(TailArgs),
     /// Look into the schema registry, compare versions, delete them, carry them to another registry.
@@ -148,9 +154,11 @@ async fn run(line: CommandLine, config: Config) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(&config, &args).await,
         Command::Check(args) => check::run(&config, &args.parts).await,
         Command::Topics(args) => topics::run(&config, &args).await,
+        Command::Schema(args) => schema::run(&config, &args).await,
         Command::Get(args) => get::run(&config, &args).await,
         Command::Latest(args) => latest::run(&config, &args).await,
         Command::Window(args) => window::run(&config, &args).await,
+        Command::Packed(args) => packed::run(&config, &args).await,
         Command::Tail(args) => tail::run(&config, &args).await,
         Command::Registry(args) => registry::run(&config, &args).await,
         Command::Sink(args) => sink::run(&config, &args).await,

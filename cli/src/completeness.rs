@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::gateway::refusal;
-use crate::get::{Format, timestamp};
 use crate::output;
+use crate::range::timestamp;
+use crate::rows::{TextFormat, csv_cell};
 use crate::sink::{connect, workers};
 use crate::time::{self, UnixNanos, format_time};
 
@@ -33,7 +34,7 @@ pub struct CompletenessArgs {
     destination: String,
     /// How to print: a table of what was found, CSV, or one JSON object for each topic.
     #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    format: TextFormat,
 }
 
 /// One topic as it was answered.
@@ -72,9 +73,9 @@ pub async fn run(config: &Config, args: &CompletenessArgs) -> anyhow::Result<Exi
         }
     }
     match args.format {
-        Format::Table => print_table(&topics),
-        Format::Csv => print_csv(&topics),
-        Format::Json => topics.iter().for_each(|topic| output::print(&format!("{}\n", json_of(topic)))),
+        TextFormat::Table => print_table(&topics),
+        TextFormat::Csv => print_csv(&topics),
+        TextFormat::Json => topics.iter().for_each(|topic| output::print(&format!("{}\n", json_of(topic)))),
     }
     let is_missing = |counts: &Counts| {
         counts.missing + counts.forgotten + counts.dead_lettered + counts.not_yet_written > 0
@@ -152,7 +153,7 @@ fn print_csv(topics: &[TopicAnswer]) {
                 time_of(finding.start.as_ref()),
                 time_of(finding.end.as_ref()),
             ];
-            text += &cells.map(|cell| crate::get::csv_cell(&cell)).join(",");
+            text += &cells.map(|cell| csv_cell(&cell)).join(",");
             text.push('\n');
         }
     }

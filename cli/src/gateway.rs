@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use efd_proto::query::v1::query_service_client::QueryServiceClient;
-use efd_proto::query::v1::{Field, FieldType};
+use efd_proto::query::v1::{Aggregate, Field, FieldType};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
@@ -40,7 +40,17 @@ pub fn refusal(status: &Status) -> anyhow::Error {
 
 /// `double`, or `double[5]` for an array.
 pub fn type_name(field: &Field) -> String {
-    let name = match field.r#type() {
+    let name = scalar_type_name(field.r#type());
+    match field.array_length {
+        None => name.to_owned(),
+        Some(0) => format!("{name}[]"),
+        Some(length) => format!("{name}[{length}]"),
+    }
+}
+
+/// Avro's name of a type, such as `double`.
+pub fn scalar_type_name(ty: FieldType) -> &'static str {
+    match ty {
         FieldType::Unspecified => "unknown",
         FieldType::Boolean => "boolean",
         FieldType::Int => "int",
@@ -50,10 +60,10 @@ pub fn type_name(field: &Field) -> String {
         FieldType::String => "string",
         FieldType::Bytes => "bytes",
         FieldType::Enum => "enum",
-    };
-    match field.array_length {
-        None => name.to_owned(),
-        Some(0) => format!("{name}[]"),
-        Some(length) => format!("{name}[{length}]"),
     }
+}
+
+/// Name of a statistic, such as `mean`.
+pub fn statistic_name(aggregate: Aggregate) -> String {
+    aggregate.as_str_name().trim_start_matches("AGGREGATE_").to_lowercase()
 }

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use efd_proto::query::v1::query_latest_response::Part;
 use efd_proto::query::v1::{QueryLatestRequest, Selection};
 
 use crate::config::Config;
 use crate::gateway::{connect, refusal};
-use crate::get::{Format, Writer, timestamp};
 use crate::output;
+use crate::progress::Progress;
+use crate::range::timestamp;
+use crate::rows::{self, Output, OutputArgs};
 use crate::time::{self, UnixNanos};
 
 /// Arguments of `efd latest`.
@@ -29,13 +30,13 @@ pub struct LatestArgs {
     /// Only records of this index of the component.
     #[arg(long, value_name = "INDEX")]
     index: Option<i64>,
-    /// How to print: table, CSV, or JSON lines.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Prints them in the order of time; none is no error.
 pub async fn run(config: &Config, args: &LatestArgs) -> anyhow::Result<ExitCode> {
+    let output = Output::open(&args.output)?;
     let mut gateway = connect(config).await?;
     let selection =
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
@@ -45,21 +46,8 @@ pub async fn run(config: &Config, args: &LatestArgs) -> anyhow::Result<ExitCode>
         before: args.before.map(timestamp),
         ..QueryLatestRequest::default()
     };
-    let mut stream = gateway.query_latest(request).await.map_err(|status| refusal(&status))?.into_inner();
-    let mut writer = Writer::new(args.format);
-    let mut rows = 0;
-    while let Some(answer) = stream.message().await.map_err(|status| refusal(&status))? {
-        match answer.part {
-            Some(Part::Header(header)) => output::print(&writer.header(header)),
-            Some(Part::Batch(batch)) => {
-                rows += batch.times.len();
-                output::print(&writer.batch(&batch)?);
-            }
-            None => {}
-        }
-    }
-    output::print(&writer.end());
-    if rows == 0 {
+    let stream = gateway.query_latest(request).await.map_err(|status| refusal(&status))?.into_inner();
+    if rows::receive(stream, output, Progress::endless()).await? == 0 {
         output::complain(&format!("there are no such records of {}", args.topic));
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `get`, `latest`, `window`, `tail`, `registry`, `sink`, `completeness`, `repair`,
+//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `schema`, `get`, `latest`, `window`, `packed`, `tail`, `registry`, `sink`, `completeness`, `repair`,
 //! `dead-letters` and `demo`.
 //!
 //! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gRPC of gateway and sinks and
@@ -19,8 +19,14 @@ mod interfaces;
 mod latest;
 mod metrics;
 mod output;
+mod packed;
+mod plot;
+mod progress;
+mod range;
 mod registry;
 mod repair;
+mod rows;
+mod schema;
 pub mod servers;
 mod sink;
 mod sinks;

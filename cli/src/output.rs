@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 
+use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, TableComponent, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Writes to standard output; a closed pipe (`| head`) ends the program quietly, as other commands do.
 pub fn print(text: &str) {
@@ -24,6 +26,21 @@ pub fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// The error of a command that was interrupted, once it is: by Ctrl-C or SIGTERM.
+pub async fn interrupted() -> anyhow::Error {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let (mut interrupt, mut terminate) =
+        match (listen(SignalKind::interrupt()), listen(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(error), _) | (_, Err(error)) => return error,
+        };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    anyhow::anyhow!("interrupted")
+}
+
 /// A table with these column names.
 pub fn table(columns: &[&str]) -> Table {
     let mut table = Table::new();
@@ -40,6 +57,20 @@ pub fn progress(total: u64, what: &str) -> ProgressBar {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
+}
+
+/// A bar on standard error that shows which share of `total` is done, not how much; nothing is drawn where that is no terminal.
+pub fn share(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("[{bar:40}] {percent} % {msg} {eta}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// Columns of the terminal that standard output is; 80 where it is none.
+pub fn width() -> u16 {
+    Table::new().width().unwrap_or(80)
 }
 
 /// A line on standard error that changes while something goes on.

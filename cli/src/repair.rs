@@ -7,8 +7,8 @@ use efd_proto::sink::v1::{RepairRequest, RepairResponse};
 
 use crate::config::Config;
 use crate::gateway::refusal;
-use crate::get::timestamp;
 use crate::output;
+use crate::range::timestamp;
 use crate::sink::{connect, workers};
 use crate::time::{self, UnixNanos, format_time};
 

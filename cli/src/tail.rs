@@ -10,8 +10,9 @@ use efd_proto::query::v1::{Selection, TailRequest};
 
 use crate::config::Config;
 use crate::gateway::{connect, refusal};
-use crate::get::{Format, Writer, timestamp};
 use crate::output;
+use crate::range::timestamp;
+use crate::rows::{TextFormat, TextWriter};
 use crate::time;
 
 /// Arguments of `efd tail`.
@@ -33,12 +34,12 @@ pub struct TailArgs {
     count: Option<usize>,
     /// How to print: CSV or JSON lines.
     #[arg(long, value_enum, default_value = "csv")]
-    format: Format,
+    format: TextFormat,
 }
 
 /// Streams the records.
 pub async fn run(config: &Config, args: &TailArgs) -> anyhow::Result<ExitCode> {
-    if args.format == Format::Table {
+    if args.format == TextFormat::Table {
         bail!("a table has no end here: use --format csv or json");
     }
     let mut gateway = connect(config).await?;
@@ -50,7 +51,7 @@ pub async fn run(config: &Config, args: &TailArgs) -> anyhow::Result<ExitCode> {
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let request = TailRequest { selections: vec![selection], since, ..TailRequest::default() };
     let mut stream = gateway.tail(request).await.map_err(|status| refusal(&status))?.into_inner();
-    let mut writer = Writer::new(args.format);
+    let mut writer = TextWriter::new(args.format);
     let mut left = args.count;
     while left != Some(0) {
         let Some(answer) = stream.message().await.map_err(|status| refusal(&status))? else { break };

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use efd_proto::query::v1::query_window_response::Part;
-use efd_proto::query::v1::{Aggregate, Field, QueryWindowRequest, Selection};
+use efd_proto::query::v1::query_window_response::Part as Kind;
+use efd_proto::query::v1::{Aggregate, Field, QueryWindowRequest, QueryWindowResponse, Selection};
 
 use crate::config::Config;
-use crate::gateway::{connect, refusal};
-use crate::get::{Format, RangeArgs, Writer};
-use crate::output;
+use crate::gateway::{connect, refusal, statistic_name};
+use crate::progress::Progress;
+use crate::range::RangeArgs;
+use crate::rows::{self, Answer, Output, OutputArgs, Part};
 use crate::time;
 
 /// Arguments of `efd window`.
@@ -43,9 +44,11 @@ pub struct WindowArgs {
     /// Also show intervals without records.
     #[arg(long)]
     empty: bool,
-    /// How to print: table, CSV, or JSON lines.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Draw the statistics over time, instead of printing them.
+    #[arg(long, requires = "fields", conflicts_with_all = ["format", "output"])]
+    plot: bool,
 }
 
 /// What the values of an interval are made into.
@@ -86,37 +89,38 @@ impl From<Statistic> for Aggregate {
 
 /// Streams the intervals; a range without any is no error.
 pub async fn run(config: &Config, args: &WindowArgs) -> anyhow::Result<ExitCode> {
-    let range = args.range.time_range()?;
+    let range = args.range.range()?;
+    let output = if args.plot { Output::plot(range) } else { Output::open(&args.output)? };
     let mut gateway = connect(config).await?;
     let selection =
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let request = QueryWindowRequest {
         selections: vec![selection],
-        range: Some(range),
+        range: Some(range.asked()),
         interval: Some(prost_types::Duration::try_from(args.interval)?),
         aggregates: args.statistics.iter().map(|statistic| Aggregate::from(*statistic).into()).collect(),
         empty_intervals: args.empty,
     };
-    let mut stream = gateway.query_window(request).await.map_err(|status| refusal(&status))?.into_inner();
-    let mut writer = Writer::new(args.format);
-    while let Some(answer) = stream.message().await.map_err(|status| refusal(&status))? {
-        match answer.part {
-            Some(Part::Header(mut header)) => {
-                header.fields.iter_mut().for_each(name_statistic);
-                output::print(&writer.header(header));
-            }
-            Some(Part::Batch(batch)) => output::print(&writer.batch(&batch)?),
-            None => {}
-        }
-    }
-    output::print(&writer.end());
+    let stream = gateway.query_window(request).await.map_err(|status| refusal(&status))?.into_inner();
+    rows::receive(stream, output, Progress::over(range)).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Answer for QueryWindowResponse {
+    fn part(self) -> Option<Part> {
+        Some(match self.part? {
+            Kind::Header(mut header) => {
+                header.fields.iter_mut().for_each(name_statistic);
+                Part::Header(header)
+            }
+            Kind::Batch(batch) => Part::Batch(batch),
+        })
+    }
 }
 
 /// Several columns are of one field, so each is called `<field>_<statistic>`.
 fn name_statistic(field: &mut Field) {
-    let name = field.aggregate().as_str_name().trim_start_matches("AGGREGATE_").to_lowercase();
-    field.name = format!("{}_{name}", field.name);
+    field.name = format!("{}_{}", field.name, statistic_name(field.aggregate()));
 }
 
 #[cfg(test)]

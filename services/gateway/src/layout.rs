@@ -62,6 +62,13 @@ impl Layout {
         self.fields.iter().map(|layout| &layout.field)
     }
 
+    /// The fields with the names that they are stored under.
+    pub fn describe(&self) -> impl Iterator<Item = Field> {
+        self.fields
+            .iter()
+            .map(|layout| Field { stored_names: layout.columns().collect(), ..layout.field.clone() })
+    }
+
     /// Type of what is stored under this name: a scalar, or an element of an array.
     pub fn stored_type(&self, name: &str) -> Option<FieldType> {
         let holds = |layout: &&FieldLayout| match layout.field.array_length {

@@ -1,6 +1,7 @@
 //! Which topics there are, and what they are: measurements of InfluxDB and subjects of the schema registry.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use efd_proto::query::v1::{Topic, TopicSummary};
 use efd_schema::{RecordSchema, RegistryClient, RegistryErrorKind};
@@ -37,6 +38,7 @@ pub struct FoundTopic {
     description: String,
     schema_id: u32,
     schema_version: u32,
+    schema: Arc<str>,
 }
 
 /// Translates between topics, which are named as measurements, and subjects, which are named after Kafka topics (pure).
@@ -107,6 +109,7 @@ impl Topics {
             description: schema.description.unwrap_or_default(),
             schema_id: version.id,
             schema_version: version.version,
+            schema: version.schema.into(),
         })
     }
 
@@ -151,9 +154,10 @@ impl FoundTopic {
         Topic {
             name: self.name.clone(),
             description: self.description.clone(),
-            fields: self.layout.fields().cloned().collect(),
+            fields: self.layout.describe().collect(),
             schema_id: self.schema_id,
             schema_version: self.schema_version,
+            schema: self.schema.to_string(),
         }
     }
 }

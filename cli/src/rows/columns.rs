@@ -44,6 +44,27 @@ impl<'a> FieldValues<'a> {
         }
     }
 
+    /// Numbers of a row, one for each element, a scalar has one; a boolean is 0 or 1, a text its place in `symbols`.
+    pub fn numbers(&self, row: usize, symbols: &'a [String]) -> impl Iterator<Item = Option<f64>> {
+        let length = self.length.unwrap_or(1);
+        (row * length..(row + 1) * length).map(|place| self.number(place, symbols))
+    }
+
+    fn number(&self, place: usize, symbols: &[String]) -> Option<f64> {
+        if !self.is_valid(place) {
+            return None;
+        }
+        match self.column.values.as_ref()? {
+            Values::Doubles(values) => values.values.get(place).copied(),
+            Values::Longs(values) => values.values.get(place).map(|value| *value as f64),
+            Values::Booleans(values) => values.values.get(place).map(|value| f64::from(u8::from(*value))),
+            Values::Strings(values) => {
+                let text = values.values.get(place)?;
+                symbols.iter().position(|symbol| symbol == text).map(|place| place as f64)
+            }
+        }
+    }
+
     fn scalar(&self, place: usize) -> Value {
         if !self.is_valid(place) {
             return Value::Null;

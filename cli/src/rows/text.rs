@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use clap::ValueEnum;
 use comfy_table::Table;
 use efd_proto::query::v1::{Batch, Field, Header};
 use serde_json::{Map, Value};
 
-use super::Format;
 use super::columns::FieldValues;
 use crate::output;
 use crate::time::format_time;
@@ -14,17 +14,28 @@ use crate::time::format_time;
 /// Array elements that a table shows; CSV and JSON have them all.
 const TABLE_ELEMENTS: usize = 4;
 
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// For people; all rows are held until the last has come.
+    Table,
+    /// Comma separated, a header line first, an array as JSON in one cell.
+    Csv,
+    /// One JSON object for each row.
+    Json,
+}
+
 /// Turns the parts of an answer into text.
 #[derive(Debug)]
-pub struct Writer {
-    format: Format,
+pub struct TextWriter {
+    format: TextFormat,
     fields: Vec<Field>,
     table: Option<Table>,
 }
 
-impl Writer {
+impl TextWriter {
     /// Nothing was answered yet.
-    pub fn new(format: Format) -> Self {
+    pub fn new(format: TextFormat) -> Self {
         Self { format, fields: Vec::new(), table: None }
     }
 
@@ -32,18 +43,18 @@ impl Writer {
     pub fn header(&mut self, header: Header) -> String {
         self.fields = header.fields;
         match self.format {
-            Format::Csv => {
+            TextFormat::Csv => {
                 let names = self.fields.iter().map(|field| csv_cell(&field.name));
                 std::iter::once("time".to_owned()).chain(names).collect::<Vec<_>>().join(",") + "\n"
             }
-            Format::Table => {
+            TextFormat::Table => {
                 let titles: Vec<String> = self.fields.iter().map(title).collect();
                 let columns: Vec<&str> =
                     std::iter::once("time").chain(titles.iter().map(String::as_str)).collect();
                 self.table = Some(output::table(&columns));
                 String::new()
             }
-            Format::Json => String::new(),
+            TextFormat::Json => String::new(),
         }
     }
 
@@ -67,20 +78,20 @@ impl Writer {
             let time = format_time(*time);
             let values = columns.iter().map(|column| column.value(row));
             match self.format {
-                Format::Csv => {
+                TextFormat::Csv => {
                     let cells = values.map(|value| csv_value(&value));
                     let line = std::iter::once(time).chain(cells).collect::<Vec<_>>().join(",");
                     // Writing to a String cannot fail.
                     let _ = writeln!(text, "{line}");
                 }
-                Format::Json => {
+                TextFormat::Json => {
                     let names = self.fields.iter().map(|field| field.name.clone());
                     let object: Map<String, Value> = std::iter::once(("time".to_owned(), Value::from(time)))
                         .chain(names.zip(values))
                         .collect();
                     let _ = writeln!(text, "{}", Value::Object(object));
                 }
-                Format::Table => {
+                TextFormat::Table => {
                     let cells: Vec<String> =
                         std::iter::once(time).chain(values.map(|value| short(&value))).collect();
                     if let Some(table) = &mut self.table {
@@ -93,8 +104,8 @@ impl Writer {
     }
 
     /// What is left to print at the end: the table.
-    pub fn end(self) -> String {
-        self.table.map_or_else(String::new, |table| format!("{table}\n"))
+    pub fn end(&mut self) -> String {
+        self.table.take().map_or_else(String::new, |table| format!("{table}\n"))
     }
 }
 
@@ -144,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    fn answer(format: Format) -> String {
-        let mut writer = Writer::new(format);
+    fn answer(format: TextFormat) -> String {
+        let mut writer = TextWriter::new(format);
         let array =
             Field { name: "force".into(), unit: "N".into(), array_length: Some(2), ..Field::default() };
         let text = Field { name: "note".into(), ..Field::default() };
@@ -164,7 +175,7 @@ mod tests {
     #[test]
     fn csv_quotes_what_it_must() {
         assert_eq!(
-            answer(Format::Csv),
+            answer(TextFormat::Csv),
             "time,force,note\n2023-11-14T22:13:20.123456Z,\"[0.5,-1.0]\",\"a \"\"b\"\"\"\n"
         );
     }
@@ -172,14 +183,14 @@ mod tests {
     #[test]
     fn json_lines_keep_arrays() {
         assert_eq!(
-            answer(Format::Json),
+            answer(TextFormat::Json),
             "{\"time\":\"2023-11-14T22:13:20.123456Z\",\"force\":[0.5,-1.0],\"note\":\"a \\\"b\\\"\"}\n"
         );
     }
 
     #[test]
     fn a_table_shows_units() {
-        let table = answer(Format::Table);
+        let table = answer(TextFormat::Table);
         assert!(table.contains("force (N)") && table.contains("[0.5, -1.0]"), "{table}");
     }
 }
