@@ -1,5 +1,5 @@
-//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `schema`, `get`, `latest`, `window`, `packed`, `tail`, `registry`, `sink`, `completeness`, `repair`,
-//! `dead-letters` and `demo`.
+//! The command people and scripts use: `efd interfaces`, `init`, `check`, `topics`, `schema`, `get`, `latest`, `window`, `packed`, `tail`,
+//! `registry`, `sink`, `completeness`, `repair`, `dead-letters` and `demo`.
 //!
 //! It talks to the parts over their public interfaces: Kafka, the registry's REST, InfluxDB's HTTP, the gRPC of gateway and sinks and
 //! the admin ports. Only `efd demo` runs the services themselves, in its own process. An error is one line on standard error and

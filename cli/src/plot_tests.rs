@@ -45,7 +45,7 @@ fn a_chart_has_titles_units_values_and_times() {
     let axis = lines[2].chars().position(|letter| letter == '│').unwrap();
     let middle = axis + (80 - axis) / 2;
     let is_blank = |line: &&str| line.chars().nth(middle).is_none_or(|letter| letter == ' ');
-    assert!(lines[2..11].iter().all(|line| is_blank(line)), "{text}");
+    assert!(lines[2..11].iter().all(is_blank), "{text}");
     assert!(!text.contains('\x1b'));
 }
 

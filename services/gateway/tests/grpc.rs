@@ -216,6 +216,8 @@ async fn topics_are_listed_and_described() {
     let topic = gateway.client().get_topic(request).await.unwrap().into_inner().topic.unwrap();
     assert_eq!((topic.description.as_str(), topic.schema_id, topic.schema_version), ("what", 42, 3));
     assert_eq!(topic.fields.len(), 2);
+    assert_eq!(topic.fields.iter().map(|field| field.stored_names.len()).collect::<Vec<_>>(), [2, 1]);
+    assert!(topic.schema.starts_with('{'), "{}", topic.schema);
     gateway.stop().await;
 }
 

@@ -74,6 +74,17 @@ async fn topics_and_get_show_what_was_recorded(#[case] generation: Generation) {
     let in_kafka = stack.records_of("lsst.sal.Test.arrays").await.unwrap();
     assert_eq!(csv.out.lines().count() as u64 - 1, in_kafka);
 
+    // What was recorded, then what comes while it runs, until there are three more.
+    let count = (in_kafka + 3).to_string();
+    let arguments =
+        ["tail", "lsst.sal.Test.arrays", "--fields", "private_seqNum", "--last", "1h", "--count", &count];
+    let (tail, more) = tokio::join!(run(&arguments), stack.simulate(400.0));
+    more.unwrap();
+    assert_eq!(tail.code, Some(0), "{}", tail.err);
+    let numbers: Vec<&str> = tail.out.lines().filter_map(|line| line.split(',').nth(1)).collect();
+    assert_eq!((numbers[0], numbers.len() as u64), ("private_seqNum", in_kafka + 4));
+    assert_eq!(numbers[1..].iter().take(3).collect::<Vec<_>>(), [&"1", &"2", &"3"]);
+
     let table = run(&["get", "lsst.sal.Test.scalars", "--fields", "int0", "--last", "1h"]).await;
     assert!(table.out.contains("int0"), "{}", table.out);
     let empty = run(&["get", "lsst.sal.Test.scalars", "--start", "2001-01-01", "--end", "2001-01-02"]).await;

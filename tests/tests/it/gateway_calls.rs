@@ -1,6 +1,6 @@
 //! Every call of the gateway on a few rows that are written past the sink, so that each answer is known.
 
-mod rows;
+pub mod rows;
 
 use efd_proto::query::v1::condition::Value as ConditionValue;
 use efd_proto::query::v1::query_aligned_response::Part as AlignedPart;
@@ -23,13 +23,13 @@ use tonic::transport::Channel;
 
 use rows::{FIRST, MAIN, MAIN_SCHEMA, OTHER, OTHER_SCHEMA, PACKED, PACKED_SCHEMA, ROWS, SECOND, lines};
 
-struct Gateway {
-    stack: Stack,
+pub struct Gateway {
+    pub stack: Stack,
     client: QueryServiceClient<Channel>,
 }
 
 impl Gateway {
-    async fn start(generation: Generation) -> Self {
+    pub async fn start(generation: Generation) -> Self {
         let mut stack = Stack::servers(Options::new(generation)).await.unwrap();
         stack.start_registry().await.unwrap();
         let registry = RegistryConfig { url: Some(stack.registry_url()), ..RegistryConfig::default() };
