@@ -1,21 +1,20 @@
 //! Dashboards that poll through the gateway beside ingest: what they cost it, how many polls are answered, and what becomes of the rest.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use bytes::Bytes;
-use efd::servers::{Generation, InfluxDb, Programs, free_port};
+use efd::servers::{Generation, InfluxDb, Programs};
 use efd_ingest::Config;
 use efd_ingest::simulator::settings::{Profile, Rate};
+use efd_service::Env;
 use efd_service::http::Client;
-use efd_service::{Env, Instance};
 use http::{Request, StatusCode, header};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::gateway::Gateway;
 use crate::room::{Room, Servers};
 use crate::row::{Goal, Row};
 use crate::simulator;
@@ -61,12 +60,12 @@ pub fn run(room: &Room) -> anyhow::Result<Vec<Row>> {
         let written = points(&worker).await?;
         let alone = ingest(room, &servers, (&mut worker, written), 1.0).await?;
 
-        let (gateway, address) = gateway(&influxdb).await?;
+        let gateway = Gateway::start(room, &servers, &influxdb, "dashboards").await?;
         let polls = Arc::new(Polls::default());
         let mut dashboards = JoinSet::new();
         let client = Client::new(None)?;
         for number in 0..DASHBOARDS {
-            dashboards.spawn(dashboard(number, client.clone(), address, polls.clone()));
+            dashboards.spawn(dashboard(number, client.clone(), gateway.http.clone(), polls.clone()));
         }
         let started = Instant::now();
         let written = points(&worker).await?;
@@ -74,7 +73,7 @@ pub fn run(room: &Room) -> anyhow::Result<Vec<Row>> {
         let seconds = started.elapsed().as_secs_f64();
         polls.is_over.store(true, Ordering::Relaxed);
         while dashboards.join_next().await.is_some() {}
-        gateway.shutdown().await;
+        gateway.program.stop();
         servers.stop().await?;
 
         let case = format!("{DASHBOARDS} dashboards, mix of the Summit");
@@ -113,35 +112,13 @@ async fn points(worker: &Worker) -> anyhow::Result<f64> {
     Ok(worker.metrics().await?.sum("efd_sink_points_written_total", &[]))
 }
 
-/// A gateway with its usual quotas.
-async fn gateway(influxdb: &InfluxDb) -> anyhow::Result<(Instance, SocketAddr)> {
-    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let address = local(free_port()?);
-    let mut config = efd_gateway::Config { grpc: local(free_port()?), ..efd_gateway::Config::default() };
-    config.influxdb.url = Some(influxdb.url());
-    config.influxdb.database = "dashboards".to_owned();
-    config.http.address = address;
-    let instance = Instance::start("efd-gateway", local(0)).context("the gateway does not start")?;
-    tokio::spawn(efd_gateway::run(config, instance.context()));
-    let client = Client::new(None)?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let ping = Request::get(format!("http://{address}/ping")).body(Bytes::new())?;
-        if client.send(ping, PATIENCE).await.is_ok_and(|answer| answer.status().is_success()) {
-            return Ok((instance, address));
-        }
-        anyhow::ensure!(Instant::now() < deadline, "the gateway does not answer");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Polls each second, at a moment of its own.
-async fn dashboard(number: u64, client: Client, address: SocketAddr, polls: Arc<Polls>) {
+async fn dashboard(number: u64, client: Client, address: String, polls: Arc<Polls>) {
     let offset = Duration::from_secs(1) * u32::try_from(number).unwrap_or_default() / 200;
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, Duration::from_secs(1));
     while !polls.is_over.load(Ordering::Relaxed) {
         ticks.tick().await;
-        let request = Request::post(format!("http://{address}/query"))
+        let request = Request::post(format!("{address}/query"))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from_static(POLL.as_bytes()));
         let Ok(request) = request else { return };

@@ -4,8 +4,12 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
+
+/// Ticks of processor time in a second, as Linux counts for its users.
+const TICKS: f64 = 100.0;
 
 /// The machine, as `/proc` describes it.
 #[derive(Debug)]
@@ -52,4 +56,16 @@ pub fn cpu_time() -> anyhow::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(micros)?))
+}
+
+/// Seconds that a process has spent on processors, all its threads together.
+///
+/// # Errors
+/// When it does not run.
+pub fn cpu_seconds(pid: i32) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold blanks.
+    let (_, rest) = stat.rsplit_once(')').context("no name in stat")?;
+    let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
 }

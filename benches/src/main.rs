@@ -7,11 +7,14 @@
 mod dashboards;
 mod discard;
 mod encoding;
+mod gateway;
 mod interfaces;
 mod latency;
 mod load;
 mod machine;
 mod program;
+mod range;
+mod readers;
 mod registry;
 mod room;
 mod row;
@@ -36,13 +39,14 @@ struct Benchmark {
     run: fn(&Room) -> anyhow::Result<Vec<Row>>,
 }
 
-const BENCHMARKS: [Benchmark; 7] = [
+const BENCHMARKS: [Benchmark; 8] = [
     Benchmark { name: "encoding", run: encoding::run },
     Benchmark { name: "simulator into kafka", run: simulator::run },
     Benchmark { name: "transcoding", run: transcoding::run },
     Benchmark { name: "registry", run: registry::run },
     Benchmark { name: "sink", run: sink::run },
     Benchmark { name: "latency", run: latency::run },
+    Benchmark { name: "range", run: range::run },
     Benchmark { name: "dashboards", run: dashboards::run },
 ];
 

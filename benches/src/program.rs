@@ -12,13 +12,14 @@ use efd::servers::{Process, Signal, free_port};
 use efd_service::http::Client;
 use serde_json::{Value, json};
 
+use crate::machine::cpu_seconds;
+
 /// The name under which this program is the sink.
 pub const SINK: &str = "efd-sink";
 /// The name under which it is the registry.
 pub const REGISTRY: &str = "efd-registry";
-/// Ticks of processor time in a second, as Linux counts for its users.
-const TICKS: f64 = 100.0;
-
+/// The name under which it is the gateway.
+pub const GATEWAY: &str = "efd-gateway";
 /// A service.
 #[derive(Debug)]
 pub struct Program {
@@ -33,6 +34,7 @@ pub fn service() -> Option<ExitCode> {
     match program.file_name()?.to_str()? {
         SINK => Some(efd_service::main(SINK, "The sink, measured", efd_sink::run)),
         REGISTRY => Some(efd_service::main(REGISTRY, "The registry, measured", efd_registry::run)),
+        GATEWAY => Some(efd_service::main(GATEWAY, "The gateway, measured", efd_gateway::run)),
         _ => None,
     }
 }
@@ -86,11 +88,7 @@ impl Program {
     /// # Errors
     /// When it does not run.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
-        // The name in parentheses may hold blanks.
-        let (_, rest) = stat.rsplit_once(')').context("no name in stat")?;
-        let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
+        cpu_seconds(self.pid()?)
     }
 
     /// Largest resident memory so far, megabytes.

@@ -84,7 +84,8 @@ async fn fill_mix(room: &Room, servers: &Servers) -> anyhow::Result<f64> {
     fill(room, servers, (config, RATES), room.scaled(MIX)).await
 }
 
-async fn fill(
+/// Puts the records of so many seconds at these rates into Kafka, as fast as it takes them; how many those are.
+pub async fn fill(
     room: &Room,
     servers: &Servers,
     (mut config, rates): (Config, &str),

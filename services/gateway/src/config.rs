@@ -99,7 +99,8 @@ pub struct QueryConfig {
     pub slow: Duration,
     /// Longest row of InfluxDB's answer. Default 16 MiB.
     pub max_row_bytes: ByteSize,
-    /// Values that InfluxDB gathers before it sends them; one row more may pass it. Default 100,000.
+    /// Values that InfluxDB gathers before it sends them, and looks whether anybody still wants them; eight rows may pass it.
+    /// Default 20,000.
     pub chunk_values: usize,
     /// Size of an answer; one row more may pass it. Default 960 KiB.
     pub batch_bytes: ByteSize,
@@ -170,7 +171,7 @@ impl Default for QueryConfig {
             tail_overlap: Duration::from_secs(300),
             slow: Duration::from_secs(10),
             max_row_bytes: ByteSize::mib(16),
-            chunk_values: 100_000,
+            chunk_values: 20_000,
             batch_bytes: ByteSize::kib(960),
         }
     }

@@ -1,5 +1,7 @@
 //! Reads the rows of one statement, and gathers them into batches.
 
+use std::time::{Duration, Instant};
+
 use efd_proto::query::v1::Batch;
 
 use crate::answer::Part;
@@ -14,6 +16,12 @@ use crate::scale::Conversion;
 
 /// InfluxDB's own default, and the most that makes an answer faster.
 const MAX_CHUNK_ROWS: usize = 10_000;
+
+/// With fewer rows, the names of columns before them would be much of the answer.
+const MIN_CHUNK_ROWS: usize = 8;
+
+/// How long rows wait for more to make a larger batch with; the first do not wait.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// Bounds on what is held of an answer.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +42,10 @@ pub struct RowStream {
     answer: Answer,
     scanner: Scanner,
     row: Vec<u8>,
+    /// Until when rows that were found may wait for more.
+    due: Option<Instant>,
+    /// How long rows may wait.
+    wait: Duration,
 }
 
 /// What [`RowStream::advance`] came upon.
@@ -41,8 +53,19 @@ pub struct RowStream {
 pub enum Found {
     /// A row, see [`RowStream::row`].
     Row,
-    /// The end of what InfluxDB had gathered; the next may take a while.
+    /// The next may take a while, and what was found has waited long enough.
     Pause,
+    /// The end.
+    End,
+}
+
+/// What came of waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum More {
+    /// A piece of the answer.
+    Piece,
+    /// Nothing, and rows are due.
+    Due,
     /// The end.
     End,
 }
@@ -89,13 +112,15 @@ impl RowStream {
         (statement, columns): (&str, usize),
         limits: Limits,
     ) -> Result<Self, QueryError> {
-        let chunk_rows = (limits.chunk_values / columns.max(1)).clamp(1, MAX_CHUNK_ROWS);
+        let chunk_rows = (limits.chunk_values / columns.max(1)).clamp(MIN_CHUNK_ROWS, MAX_CHUNK_ROWS);
         Ok(Self {
             influxdb: influxdb.clone(),
             topic: topic.to_owned(),
             answer: influxdb.query(statement, chunk_rows).await?,
             scanner: Scanner::new(limits.row_bytes),
             row: Vec::new(),
+            due: None,
+            wait: Duration::ZERO,
         })
     }
 
@@ -105,18 +130,26 @@ impl RowStream {
     /// Whatever InfluxDB or its answer gives cause for.
     pub async fn advance(&mut self) -> Result<Found, QueryError> {
         loop {
-            match self.scanner.next() {
+            let is_end = match self.scanner.next() {
                 Ok(Some(Item::Row(row))) => {
                     self.row.clear();
                     self.row.extend_from_slice(row);
+                    self.found();
                     return Ok(Found::Row);
                 }
-                Ok(Some(Item::End)) => return Ok(Found::Pause),
-                Ok(None) => {}
+                Ok(item) => item.is_some(),
                 Err(error) => return Err(self.response_error(error)),
+            };
+            if is_end && self.is_due() {
+                return Ok(Found::Pause);
             }
-            if !self.more().await? {
-                return Ok(Found::End);
+            if is_end {
+                continue;
+            }
+            match self.more().await? {
+                More::Piece => {}
+                More::Due => return Ok(Found::Pause),
+                More::End => return Ok(Found::End),
             }
         }
     }
@@ -153,14 +186,43 @@ impl RowStream {
         error.of_topic(&self.topic, &self.influxdb)
     }
 
-    /// Takes the next piece of the answer; false at its end.
-    async fn more(&mut self) -> Result<bool, QueryError> {
-        let Some(piece) = self.answer.piece().await? else {
+    /// A row was found.
+    fn found(&mut self) {
+        self.due.get_or_insert_with(|| Instant::now() + self.wait);
+    }
+
+    /// Whether rows have waited long enough; they are then taken for given out.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.due.is_some_and(|due| due <= Instant::now());
+        if is_due {
+            self.given_out();
+        }
+        is_due
+    }
+
+    /// No rows wait any more.
+    fn given_out(&mut self) {
+        (self.due, self.wait) = (None, WAIT);
+    }
+
+    /// Takes the next piece of the answer, as long as no rows are due.
+    async fn more(&mut self) -> Result<More, QueryError> {
+        let piece = match self.due {
+            None => self.answer.piece().await?,
+            Some(due) => match tokio::time::timeout_at(due.into(), self.answer.piece()).await {
+                Ok(piece) => piece?,
+                Err(_) => {
+                    self.given_out();
+                    return Ok(More::Due);
+                }
+            },
+        };
+        let Some(piece) = piece else {
             self.scanner.finish().map_err(|error| self.response_error(error))?;
-            return Ok(false);
+            return Ok(More::End);
         };
         self.scanner.push(&piece).map_err(|error| self.response_error(error))?;
-        Ok(true)
+        Ok(More::Piece)
     }
 
     fn response_error(&self, error: ResponseError) -> QueryError {
@@ -174,24 +236,31 @@ impl Reading {
         Self { rows, builder: BatchBuilder::new(fields), batch_bytes: limits.batch_bytes, skip }
     }
 
-    /// The next batch: as soon as it is full, and also where an object of the answer ends, so that rows do not wait for
-    /// InfluxDB to find more.
+    /// The next batch: as soon as it is full, and also when its rows have waited long enough for InfluxDB to find more.
     ///
     /// # Errors
     /// Whatever InfluxDB or its answer gives cause for.
     pub async fn batch(&mut self) -> Result<Option<Read>, QueryError> {
         loop {
-            if let Some(read) = self.gather()? {
-                return Ok(Some(read));
+            if self.gather()? {
+                return Ok(Some(self.take()));
             }
-            if !self.rows.more().await? {
-                return Ok(None);
+            match self.rows.more().await? {
+                More::Piece => {}
+                More::Due | More::End if !self.builder.is_empty() => return Ok(Some(self.take())),
+                More::Due => {}
+                More::End => return Ok(None),
             }
         }
     }
 
-    /// Takes the rows that are there, without copying them; a batch if one is due.
-    fn gather(&mut self) -> Result<Option<Read>, QueryError> {
+    fn take(&mut self) -> Read {
+        self.rows.given_out();
+        Read::take(&mut self.builder)
+    }
+
+    /// Takes the rows that are there, without copying them; whether a batch is due.
+    fn gather(&mut self) -> Result<bool, QueryError> {
         let Self { rows, builder, .. } = self;
         loop {
             let outcome = match rows.scanner.next() {
@@ -199,13 +268,16 @@ impl Reading {
                     self.skip.1 -= 1;
                     continue;
                 }
-                Ok(Some(Item::Row(row))) => builder.push(row).map(|()| builder.bytes() >= self.batch_bytes),
-                Ok(Some(Item::End)) => Ok(true),
-                Ok(None) => return Ok(None),
+                Ok(Some(Item::Row(row))) => builder.push(row).map(|()| {
+                    rows.found();
+                    builder.bytes() >= self.batch_bytes
+                }),
+                Ok(Some(Item::End)) => Ok(rows.is_due()),
+                Ok(None) => return Ok(false),
                 Err(error) => return Err(rows.response_error(error)),
             };
             if outcome.map_err(|error| rows.row_error(error))? && !builder.is_empty() {
-                return Ok(Some(Read::take(builder)));
+                return Ok(true);
             }
         }
     }
