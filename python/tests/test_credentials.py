@@ -58,6 +58,17 @@ def test_names_are_looked_up_in_the_service():
             efd.EfdClient("usdf_efd", creds_service=served.url)
 
 
+def test_who_asks_the_service_stands_in_its_address():
+    with serve() as served:
+        served.answers["/creds/usdf_efd"] = answer(DOCUMENT)
+        address = served.url.replace("://", "://me:s%40crt@")
+        assert efd.EfdClient("usdf_efd", creds_service=address).endpoint.username == "u"
+        assert served.asked == [("/creds/usdf_efd", "Basic bWU6c0BjcnQ=", b"")]
+        with pytest.raises(ValueError, match="no credentials for other") as refused:
+            efd.EfdClient("other", creds_service=address)
+        assert "crt" not in str(refused.value)
+
+
 def test_names_of_the_file_come_first(monkeypatch, tmp_path: Path):
     file = tmp_path / "auth.json"
     file.write_text(json.dumps({"own": {"url": "https://own.example.org", "username": "me", "password": "p"}}))

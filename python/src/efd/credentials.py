@@ -6,6 +6,7 @@ The documents are those that users of ``lsst-efd-client`` know: those of a Segwa
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import ssl
@@ -95,7 +96,8 @@ def find(efd_name: str, creds_service: str, ca_file: Path | None = None) -> Endp
     efd_name : `str`
         Such as ``usdf_efd``.
     creds_service : `str`
-        Address of a Segwarides service, for names that the file of ``EFDAUTH`` does not have.
+        Address of a Segwarides service, for names that the file of ``EFDAUTH`` does not have; ``https://name:token@host/``
+        shows it who asks.
     ca_file : `pathlib.Path`, optional
         Certificate authority of both where that is none of the public ones.
 
@@ -163,20 +165,28 @@ def _auth_file() -> dict[str, dict[str, Any]]:
 
 def _get(service: str, path: str, ca_file: Path | None) -> Any:
     """A JSON document of a service."""
-    url = urllib.parse.urljoin(service if service.endswith("/") else f"{service}/", path)
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise RequestError(f"creds_service must begin with https:// or http://, not {service}")
+    parts = urllib.parse.urlsplit(service if service.endswith("/") else f"{service}/")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RequestError("creds_service must begin with https:// or http:// and name a host")
+    # Messages name the address without the secret.
+    shown, host = parts.netloc.rpartition("@")[::2]
+    known = urllib.parse.urlunsplit(parts._replace(netloc=host))
+    url = urllib.parse.urljoin(known, path)
+    request = urllib.request.Request(url)  # noqa: S310
+    if shown:
+        pair = urllib.parse.unquote(shown).encode()
+        request.add_header("Authorization", f"Basic {base64.b64encode(pair).decode()}")
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT, context=tls_context(ca_file)) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT, context=tls_context(ca_file)) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == 404:
                 name = urllib.parse.unquote(path.removeprefix("creds/"))
-                message = f"no credentials for {name}; EfdClient.list_efd_names has the names that {service} knows"
+                message = f"no credentials for {name}; EfdClient.list_efd_names has the names that {known} knows"
                 raise RequestError(message) from error
             if error.code in (401, 403):
-                raise AccessError(f"{service} refuses this user: {error}") from error
+                raise AccessError(f"{known} refuses this user: {error}") from error
             raise UnavailableError(f"{url} answered {error}") from error
     except OSError as error:
         raise UnavailableError(f"{url} cannot be reached: {error}") from error

@@ -1,19 +1,18 @@
 //! Answers that are streamed: what they share, from the first part to the last.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use efd_service::chain;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 use tracing::Instrument as _;
 
 use crate::error::QueryError;
 use crate::running::Running;
+use crate::shelf::{Shelf, until};
 
 /// An answer that is being made. Dropping it ends what InfluxDB does for it.
 pub trait Answer: Send + 'static {
@@ -39,9 +38,6 @@ pub struct Part<M> {
     /// Their size.
     pub bytes: usize,
 }
-
-/// An answer and its place among the queries that may run; nobody has it while its next part is made, or after its deadline.
-type Shelf<A> = Arc<Mutex<Option<(A, OwnedSemaphorePermit)>>>;
 
 /// What lives as long as an answer is streamed.
 pub struct Streaming<A> {
@@ -71,13 +67,11 @@ impl<M> Part<M> {
 
 /// The state of a stream between two parts.
 struct Parts<A> {
-    shelf: Shelf<A>,
+    shelf: Shelf<(A, OwnedSemaphorePermit)>,
     running: Running,
     span: tracing::Span,
     cut: CancellationToken,
     deadline: Option<Instant>,
-    /// Ends with the stream.
-    _watch: JoinSet<()>,
 }
 
 impl<A: Answer> Streaming<A> {
@@ -85,33 +79,15 @@ impl<A: Answer> Streaming<A> {
     /// takes the answer, and a client that goes away drops the stream, and with it the connection on which InfluxDB works for it.
     pub fn into_response(self) -> Response<BoxStream<'static, Result<A::Message, Status>>> {
         let Self { answer, running, span, cut, deadline } = self;
-        let shelf = Arc::new(Mutex::new(Some(answer)));
-        let watch = watch(&shelf, deadline);
-        let parts = Parts { shelf, running, span, cut, deadline, _watch: watch };
+        let shelf = Shelf::new(answer, deadline);
+        let parts = Parts { shelf, running, span, cut, deadline };
         Response::new(stream::try_unfold(parts, next).boxed())
     }
 }
 
-/// Takes the answer away at its deadline, also from a client that takes nothing: nobody asks for the next part then.
-fn watch<A: Answer>(shelf: &Shelf<A>, deadline: Option<Instant>) -> JoinSet<()> {
-    let mut watch = JoinSet::new();
-    if deadline.is_some() {
-        let shelf = Arc::clone(shelf);
-        watch.spawn(async move {
-            until(deadline).await;
-            drop(take(&shelf));
-        });
-    }
-    watch
-}
-
-fn take<A>(shelf: &Shelf<A>) -> Option<(A, OwnedSemaphorePermit)> {
-    shelf.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
 async fn next<A: Answer>(mut parts: Parts<A>) -> Result<Option<(A::Message, Parts<A>)>, Status> {
-    let Parts { shelf, running, span, cut, deadline, .. } = &mut parts;
-    let Some((mut answer, permit)) = take(shelf) else { return Err(failed(running, &QueryError::Deadline)) };
+    let Parts { shelf, running, span, cut, deadline } = &mut parts;
+    let Some((mut answer, permit)) = shelf.take() else { return Err(failed(running, &QueryError::Deadline)) };
     let outcome = tokio::select! {
         biased;
         () = cut.cancelled() => Err(QueryError::Stopping),
@@ -123,7 +99,7 @@ async fn next<A: Answer>(mut parts: Parts<A>) -> Result<Option<(A::Message, Part
             if part.rows > 0 {
                 running.batch(part.rows, part.values, part.bytes);
             }
-            *shelf.lock().unwrap_or_else(PoisonError::into_inner) = Some((answer, permit));
+            shelf.put((answer, permit));
             Ok(Some((part.message, parts)))
         }
         Ok(None) => {
@@ -131,14 +107,6 @@ async fn next<A: Answer>(mut parts: Parts<A>) -> Result<Option<(A::Message, Part
             Ok(None)
         }
         Err(error) => Err(failed(running, &error)),
-    }
-}
-
-/// Waits for a time; without one, for ever.
-pub async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -46,6 +46,7 @@ use crate::influxdb::InfluxDb;
 use crate::metrics::{Kind, Metrics};
 use crate::quota::Quotas;
 use crate::running::Running;
+use answer::Time;
 use config::HttpConfig;
 use discovery::{DiscoveryConfig, Document};
 use error::HttpError;
@@ -216,13 +217,15 @@ impl Api {
 
     async fn query(&self, head: &Parts, body: Body) -> Result<Response, HttpError> {
         let mut running = Running::begin(&self.queries, Kind::InfluxQl, self.slow);
-        let started = Instant::now();
+        let (started, time) = (Instant::now(), Time::new(self.config.max_time));
         let outcome = async {
             let caller = self.caller(head)?;
             let place = self.quotas.admit(&caller, started)?;
             let parameters = self.parameters(head, body).await?;
             running.about(parameters.query.as_deref().unwrap_or_default());
-            self.ask(head, &caller, parameters, place).await
+            let asking = self.ask(head, &caller, parameters, place);
+            let asked = tokio::time::timeout_at(time.end.into(), asking).await;
+            asked.unwrap_or(Err(HttpError::TooSlow(time.max)))
         };
         match outcome.await {
             Ok(Asked::Made(response)) => {
@@ -231,7 +234,7 @@ impl Api {
             }
             Ok(Asked::Passed(passing)) => {
                 self.metrics.first_byte(started.elapsed().as_secs_f64());
-                Ok(passing.response(self, running))
+                Ok(passing.response(self, running, time))
             }
             Err(error) => {
                 running.ends(error.code());

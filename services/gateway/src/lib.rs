@@ -56,6 +56,7 @@ mod scale;
 mod selection;
 mod server;
 mod service;
+mod shelf;
 mod statistics;
 mod tail;
 mod time_range;

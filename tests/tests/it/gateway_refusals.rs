@@ -1,9 +1,12 @@
 //! Requests that can never succeed get a status that names what is wrong, and nothing else happens.
 
+use efd_proto::query::v1::condition::Value;
+use efd_proto::query::v1::query_latest_response::Part;
 use efd_proto::query::v1::query_service_client::QueryServiceClient;
 use efd_proto::query::v1::{
-    Aggregate, EstimateCostRequest, GetTopicRequest, QueryAlignedRequest, QueryLatestRequest,
-    QueryPackedRequest, QueryRangeRequest, QueryWindowRequest, Selection, TimeRange,
+    Aggregate, Condition, EstimateCostRequest, GetTopicRequest, ListTopicsRequest, Operator,
+    QueryAlignedRequest, QueryLatestRequest, QueryPackedRequest, QueryRangeRequest, QueryWindowRequest,
+    Selection, TimeRange,
 };
 use efd_schema::{RegistryClient, RegistryConfig};
 use efd_tests::{Generation, Options, Stack, time_range};
@@ -55,6 +58,7 @@ async fn bad_queries_get_a_clear_status_and_do_nothing(#[case] generation: Gener
     assert!(status.message().contains("1 to 64 selections are needed"), "{status:?}");
     other_calls(&mut client).await;
     long_requests(&mut client).await;
+    injections(&mut client).await;
 
     // All is as it was, and the gateway goes on.
     let stored = stack.query("SHOW FIELD KEYS FROM /./").await.unwrap();
@@ -167,4 +171,29 @@ async fn long_requests(client: &mut QueryServiceClient<Channel>) {
     assert_eq!(status.code(), Code::OutOfRange, "{}", status.code());
     let long = range(client, vec![select(&[&name])], time_range(0, 10)).await.unwrap_err();
     assert_eq!(long.code(), Code::OutOfRange, "{}", long.code());
+}
+
+/// Names and texts that try to be more than that are just names and texts that nothing has.
+async fn injections(client: &mut QueryServiceClient<Channel>) {
+    for text in ["x\"; DROP DATABASE efd; --", "/.*/", "lsst.sal.X.y\" WHERE 1=1 --"] {
+        let request = ListTopicsRequest { prefix: text.into(), contains: text.into(), activity: true };
+        assert_eq!(client.list_topics(request).await.unwrap().into_inner().topics, [], "{text}");
+    }
+    for value in ["' OR 's' = 's", "x' OR \"s\" = 'x", "x\\' OR \"s\" = 'x"] {
+        let condition = Condition {
+            field: "s".into(),
+            operator: Operator::Equal.into(),
+            value: Some(Value::String(value.into())),
+        };
+        let request = QueryLatestRequest {
+            selection: Some(select(&["d"])),
+            conditions: vec![condition],
+            count: 1,
+            ..QueryLatestRequest::default()
+        };
+        let mut stream = client.query_latest(request).await.unwrap().into_inner();
+        let header = stream.message().await.unwrap().and_then(|message| message.part);
+        assert!(matches!(header, Some(Part::Header(_))), "{header:?}");
+        assert_eq!(stream.message().await.unwrap(), None, "{value}");
+    }
 }

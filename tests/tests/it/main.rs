@@ -10,6 +10,7 @@ mod completeness;
 mod dead_letter_commands;
 mod dead_letters;
 mod demo;
+mod gateway_access;
 mod gateway_calls;
 mod gateway_cancel;
 mod gateway_http;

@@ -4,6 +4,7 @@
 //! breaks off at InfluxDB breaks off at the client, so that half an answer is never taken for a whole one.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::response::Parts;
@@ -20,6 +21,7 @@ use super::metrics::HttpMetrics;
 use crate::influxdb::Answer;
 use crate::quota::Place;
 use crate::running::Running;
+use crate::shelf::{Shelf, until};
 
 /// Headers of InfluxDB's answer that go to the client.
 const HEADERS: [HeaderName; 4] = [
@@ -29,11 +31,14 @@ const HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("request-id"),
 ];
 
+/// What InfluxDB sends, and the places that it takes: one of the caller's quota, and one among all queries.
+pub type Source = (Answer, (Place, OwnedSemaphorePermit));
+
 /// What lives as long as an answer goes out.
 #[derive(Debug)]
 pub struct Streaming {
-    /// What InfluxDB sends.
-    pub answer: Answer,
+    /// What InfluxDB sends; taken away at the end of its time.
+    pub source: Shelf<Source>,
     /// Makes one object of it; none: it goes out as it comes.
     pub joiner: Option<Joiner>,
     /// Ends all answers when the gateway has no more time.
@@ -42,16 +47,31 @@ pub struct Streaming {
     pub running: Running,
     /// Told how much goes out.
     pub metrics: HttpMetrics,
-    /// A place of the caller's quota, and one among all queries.
-    pub _places: (Place, OwnedSemaphorePermit),
-    /// Whether InfluxDB has sent everything.
-    pub is_over: bool,
+    /// How long the whole may take.
+    pub time: Time,
+}
+
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Time {
+    /// In all.
+    pub max: Duration,
+    /// When it ends.
+    pub end: Instant,
+}
+
+impl Time {
+    /// From now on.
+    pub fn new(max: Duration) -> Self {
+        let now = Instant::now();
+        Self { max, end: now.checked_add(max).unwrap_or(now) }
+    }
 }
 
 impl Streaming {
     /// The response with the headers of InfluxDB's own.
     pub fn response(self, head: &Parts) -> Response<Body> {
-        let body = Body::from_stream(stream::try_unfold(self, next));
+        let body = Body::from_stream(stream::try_unfold(Some(self), next));
         let mut response = Response::new(body);
         for name in HEADERS {
             if let Some(value) = head.headers.get(&name) {
@@ -61,38 +81,48 @@ impl Streaming {
         response
     }
 
-    /// What goes out next; none at the end.
-    async fn bytes(&mut self) -> Result<Option<Bytes>, HttpError> {
-        while !self.is_over {
+    /// What goes out next, and whether it is the last.
+    async fn bytes(&mut self) -> Result<(Bytes, bool), HttpError> {
+        let late = || HttpError::TooSlow(self.time.max);
+        let (mut answer, places) = self.source.take().ok_or_else(late)?;
+        loop {
             let piece = tokio::select! {
                 biased;
                 () = self.cut.cancelled() => return Err(HttpError::Stopping),
-                piece = self.answer.piece() => piece?,
+                () = until(Some(self.time.end)) => return Err(late()),
+                piece = answer.piece() => piece?,
             };
-            self.is_over = piece.is_none();
-            let Some(joiner) = &mut self.joiner else { return Ok(piece) };
-            let joined = match &piece {
-                Some(piece) => joiner.push(piece),
-                None => joiner.finish(),
+            let is_over = piece.is_none();
+            let bytes = match (&mut self.joiner, piece) {
+                (None, piece) => piece.unwrap_or_default(),
+                (Some(joiner), piece) => {
+                    let joined = match piece {
+                        Some(piece) => joiner.push(&piece),
+                        None => joiner.finish(),
+                    };
+                    joined.map_err(|error| answer.broken_off(&error))?.into()
+                }
             };
-            let joined = joined.map_err(|error| self.answer.broken_off(&error))?;
-            if !joined.is_empty() {
-                return Ok(Some(Bytes::from(joined)));
+            if is_over {
+                return Ok((bytes, true));
+            }
+            if !bytes.is_empty() {
+                self.source.put((answer, places));
+                return Ok((bytes, false));
             }
         }
-        Ok(None)
     }
 }
 
-async fn next(mut streaming: Streaming) -> io::Result<Option<(Bytes, Streaming)>> {
+async fn next(streaming: Option<Streaming>) -> io::Result<Option<(Bytes, Option<Streaming>)>> {
+    let Some(mut streaming) = streaming else { return Ok(None) };
     match streaming.bytes().await {
-        Ok(Some(bytes)) => {
+        Ok((bytes, is_last)) => {
             streaming.metrics.sent(bytes.len());
-            Ok(Some((bytes, streaming)))
-        }
-        Ok(None) => {
-            streaming.running.ends(Code::Ok);
-            Ok(None)
+            if is_last {
+                streaming.running.ends(Code::Ok);
+            }
+            Ok(Some((bytes, (!is_last).then_some(streaming))))
         }
         Err(error) => {
             streaming.running.ends(error.code());

@@ -26,6 +26,10 @@ pub struct HttpConfig {
     /// How long one may wait; then the client is told to try again. Default 2 s.
     #[serde(with = "humantime_serde")]
     pub max_wait: Duration,
+    /// How long a query may take until the end of its answer, also where the client is what is slow. Default 15 m, as long as
+    /// `lsst-efd-client` waits.
+    #[serde(with = "humantime_serde")]
+    pub max_time: Duration,
     /// Rows that InfluxDB gathers before it sends them, where the client does not say. Default 1000.
     pub chunk_rows: usize,
     /// Connections at the same time; further ones wait until one ends. Default 1024.
@@ -49,6 +53,7 @@ impl Default for HttpConfig {
             max_running: 16,
             max_waiting: 64,
             max_wait: Duration::from_secs(2),
+            max_time: Duration::from_secs(900),
             chunk_rows: 1000,
             max_connections: 1024,
             header_timeout: Duration::from_secs(60),
@@ -78,6 +83,7 @@ impl HttpConfig {
             (is_folder(&self.path), "http.path", "must begin and end with /"),
             (self.max_query_bytes.as_u64() > 0, "http.max_query_bytes", "must be more than 0"),
             (self.max_running > 0, "http.max_running", "must be more than 0"),
+            (!self.max_time.is_zero(), "http.max_time", "must be more than 0s"),
             (self.chunk_rows > 0, "http.chunk_rows", "must be more than 0"),
             (self.max_connections > 0, "http.max_connections", "must be more than 0"),
             (!self.header_timeout.is_zero(), "http.header_timeout", "must be more than 0s"),

@@ -37,6 +37,9 @@ pub struct Label {
     pub url: String,
     /// Database that clients ask by default. None: that of the gateway.
     pub database: Option<String>,
+    /// Address of the gateway's gRPC as clients reach it, such as `https://efd.example.org:9180`. None: clients take port 9180 of the
+    /// host of `url`.
+    pub grpc: Option<String>,
     /// Address of the schema registry as clients reach it.
     pub schema_registry: String,
     /// Name of a credential that everybody gets who asks Segwarides for this label, without showing anything. Default none.
@@ -105,6 +108,11 @@ impl DiscoveryConfig {
                     "url",
                     "must be an address that ends with /",
                 ),
+                (
+                    label.grpc.as_deref().is_none_or(is_address),
+                    "grpc",
+                    "must be an address such as https://efd.example.org:9180",
+                ),
                 (is_address(&label.schema_registry), "schema_registry", "must be an address"),
                 (
                     label.public_credential.as_ref().is_none_or(is_known),
@@ -172,25 +180,25 @@ impl DiscoveryConfig {
                 };
                 let uri = label.uri();
                 let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-                Ok(json!({
+                Ok(label.document(json!({
                     "host": uri.host(),
                     "port": port,
                     "path": label.path(),
                     "schema_registry": label.schema_registry,
                     "username": caller.name(),
                     "password": caller.token(),
-                }))
+                })))
             }
             Document::Database(name) => {
                 let label = self.label(name)?;
                 let caller = caller?;
-                Ok(json!({
+                Ok(label.document(json!({
                     "url": label.url,
                     "database": label.database.as_deref().unwrap_or(database),
                     "schema_registry": label.schema_registry,
                     "username": caller.name(),
                     "password": caller.token(),
-                }))
+                })))
             }
         }
     }
@@ -225,6 +233,14 @@ impl DiscoveryConfig {
 }
 
 impl Label {
+    /// A document with the address of gRPC, where it is known: only our own clients look for it.
+    fn document(&self, mut document: Value) -> Value {
+        if let (Some(grpc), Some(keys)) = (&self.grpc, document.as_object_mut()) {
+            keys.insert("grpc".to_owned(), grpc.as_str().into());
+        }
+        document
+    }
+
     fn uri(&self) -> Uri {
         self.url.parse().unwrap_or_default()
     }
@@ -262,6 +278,7 @@ mod tests {
             name: "demo_efd".into(),
             url: "https://demo.example.org/".into(),
             database: Some("demo".into()),
+            grpc: Some("https://grpc.example.org:9180".into()),
             public_credential: Some("reader".into()),
             ..label.clone()
         };
@@ -302,7 +319,10 @@ mod tests {
         }
         let public = answer("/segwarides/creds/demo_efd", nobody()).unwrap();
         assert_eq!((&public["username"], &public["password"]), (&json!("reader"), &json!("reader-token")));
-        assert_eq!(public["port"], 443);
+        assert_eq!(
+            (&public["port"], &public["grpc"]),
+            (&json!(443), &json!("https://grpc.example.org:9180"))
+        );
         let unknown = Err(HttpError::Unknown(Denied::Unknown));
         assert_eq!(answer("/segwarides/creds/demo_efd", unknown).unwrap_err().status(), 401);
         for path in ["/segwarides/", "/segwarides/list", "/repertoire/discovery"] {
@@ -335,6 +355,7 @@ mod tests {
         config().check("/", &[credential("reader")]).unwrap();
         assert!(refused(|config| config.labels[0].url = "https://x".into()).contains("summit_efd.url"));
         assert!(refused(|config| config.labels[1].name = "summit_efd".into()).contains("twice"));
+        assert!(refused(|config| config.labels[1].grpc = Some("grpc:9180".into())).contains("demo_efd.grpc"));
         assert!(
             refused(|config| config.labels[0].schema_registry = String::new()).contains("schema_registry")
         );

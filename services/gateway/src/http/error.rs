@@ -77,6 +77,9 @@ pub enum HttpError {
         "{0} queries run and no place came free in time (settings http.max_running, .max_waiting, .max_wait); try again"
     )]
     Busy(usize),
+    /// The query takes too long.
+    #[error("the query takes longer than {} (setting http.max_time); ask for less", humantime_serde::re::humantime::format_duration(*.0))]
+    TooSlow(Duration),
     /// The gateway stops.
     #[error("the gateway stops; try again")]
     Stopping,
@@ -121,7 +124,7 @@ impl HttpError {
             Self::OverQuota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::InfluxDbSays(status, _) => *status,
-            Self::InfluxDb(InfluxDbError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooSlow(_) | Self::InfluxDb(InfluxDbError::TimedOut { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::InfluxDb(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -6,9 +6,8 @@ use axum::http::{HeaderValue, Method, header, response};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer::Streaming;
+use super::answer::{Source, Streaming, Time};
 use super::error::HttpError;
 use super::join::Joiner;
 use super::parameters::{Parameters, Pieces};
@@ -16,9 +15,10 @@ use super::rules::{self, Scope, Target};
 use super::statement::{self, Kind, Statement};
 use super::{Api, PING_TIMEOUT, json_response, text_header};
 use crate::credentials::Caller;
-use crate::influxdb::{Answer, Passed};
+use crate::influxdb::Passed;
 use crate::quota::Place;
 use crate::running::Running;
+use crate::shelf::Shelf;
 
 /// How much of a request that is too long is read before it is refused: a client that still sends would not hear of it.
 const MAX_DRAINED: usize = 64 * 1024 * 1024;
@@ -36,18 +36,17 @@ pub enum Asked {
 /// An answer of InfluxDB that has begun.
 pub struct Passing {
     head: response::Parts,
-    answer: Answer,
+    source: Source,
     joiner: Option<Joiner>,
-    places: (Place, OwnedSemaphorePermit),
 }
 
 impl Passing {
-    /// The response, which tells `running` how it ends.
-    pub fn response(self, api: &Api, running: Running) -> Response {
-        let Self { head, answer, joiner, places } = self;
-        let (metrics, _places) = (api.metrics.clone(), places);
-        Streaming { answer, joiner, cut: api.cut.clone(), running, metrics, _places, is_over: false }
-            .response(&head)
+    /// The response, which tells `running` how it ends, and has so much time.
+    pub fn response(self, api: &Api, running: Running, time: Time) -> Response {
+        let Self { head, source, joiner } = self;
+        let source = Shelf::new(source, Some(time.end));
+        let (metrics, cut) = (api.metrics.clone(), api.cut.clone());
+        Streaming { source, joiner, cut, running, metrics, time }.response(&head)
     }
 }
 
@@ -136,7 +135,8 @@ impl Api {
         match self.influxdb.pass(parameters.form(&text, pieces), accept).await? {
             Passed::Says(status, message) => Err(HttpError::InfluxDbSays(status, message)),
             Passed::Answer(head, answer) => {
-                Ok(Asked::Passed(Box::new(Passing { head, answer, joiner, places: (place, permit) })))
+                let source = (answer, (place, permit));
+                Ok(Asked::Passed(Box::new(Passing { head, source, joiner })))
             }
         }
     }
