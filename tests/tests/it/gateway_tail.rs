@@ -26,10 +26,10 @@ async fn history_and_present_meet_without_gap_or_duplicate(
     let mut stack = Stack::recording(options).await.unwrap();
     stack.start_gateway().await.unwrap();
     stack.start_ingest().await.unwrap();
-    wait_for_more(&stack, 50).await;
+    wait_for_more(&stack, 30).await;
     // What comes from here on is in Kafka alone, for some time.
     stack.sink.as_mut().unwrap().kill();
-    let before = wait_for_more(&stack, 50).await;
+    let before = wait_for_more(&stack, 30).await;
 
     let mut tail = Tail::start(&stack, Some(0)).await;
     let mut live = Tail::start(&stack, None).await;
@@ -43,8 +43,8 @@ async fn history_and_present_meet_without_gap_or_duplicate(
     let sink = stack.sink.as_mut().unwrap();
     sink.start_again().unwrap();
     sink.ready().await.unwrap();
-    let surely_live = wait_for_more(&stack, 50).await;
-    wait_for_more(&stack, 20).await;
+    let surely_live = wait_for_more(&stack, 30).await;
+    wait_for_more(&stack, 10).await;
     stack.stop_ingest().await.unwrap();
     let records = counts(&stack).await;
     tail.until(|tail| tail.has(&records)).await;
