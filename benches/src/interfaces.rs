@@ -9,7 +9,9 @@ use crate::room::Room;
 /// The component.
 pub const COMPONENT: &str = "Bench";
 /// Numbers of fields, besides the private ones.
-pub const WIDTHS: [usize; 3] = [12, 48, 184];
+pub const WIDTHS: [usize; 3] = [12, 48, WIDEST];
+/// The largest of them.
+pub const WIDEST: usize = 184;
 
 /// Types in the proportions that the observatory's fields have them; telemetry has few strings.
 const TYPES: [(&str, &str); 12] = [

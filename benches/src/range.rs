@@ -12,7 +12,7 @@ use efd_service::http::Client as Http;
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
-use crate::interfaces::{COMPONENT, WIDTHS, sal_name, write};
+use crate::interfaces::{COMPONENT, WIDEST, sal_name, write};
 use crate::machine::cpu_seconds;
 use crate::readers::{self, Client, Range, Reading};
 use crate::room::{Room, Servers};
@@ -24,7 +24,6 @@ use crate::worker::Worker;
 const VALUES: f64 = 50e6;
 /// Fields of the topic, private ones included.
 const FIELDS: f64 = WIDEST as f64 + 8.0;
-const WIDEST: usize = WIDTHS[WIDTHS.len() - 1];
 /// Records that stand for a second.
 const HERTZ: f64 = 1000.0;
 /// Megabytes that the gateway may take.
