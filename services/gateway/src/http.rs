@@ -13,6 +13,7 @@ pub mod discovery;
 pub mod error;
 pub mod join;
 pub mod metrics;
+pub mod pack;
 pub mod parameters;
 pub mod query;
 pub mod room;

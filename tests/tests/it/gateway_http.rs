@@ -175,6 +175,12 @@ async fn every_form_of_statement_is_answered_as_influxdb_answers_it(#[case] gene
     let by_address =
         gateway.get("/query?db=efd&q=SELECT+int0+FROM+%22lsst.sal.Test.scalars%22+LIMIT+1").await;
     assert!(text(&by_address).contains("2020-01-01T00:00:00Z"), "{}", text(&by_address));
+    let address = format!("{}/query?db=efd&q=SELECT+*+FROM+%22lsst.sal.Test.scalars%22", gateway.url);
+    let packed =
+        gateway.send(Request::get(&address).header(header::ACCEPT_ENCODING, "gzip, deflate"), "").await;
+    let whole = gateway.send(Request::get(&address), "").await;
+    assert_eq!(packed.headers()[header::CONTENT_ENCODING], "gzip");
+    assert!(packed.body().starts_with(&[0x1f, 0x8b]) && packed.body().len() * 2 < whole.body().len());
     for path in ["/ping", "/health"] {
         let (ours, own) = (gateway.get(path).await, influxdb.get("/ping").await);
         assert_eq!(ours.headers()["x-influxdb-version"], own.headers()["x-influxdb-version"]);

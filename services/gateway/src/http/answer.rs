@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::response::Parts;
-use axum::http::{HeaderName, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, header};
 use efd_service::chain;
 use futures::stream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,6 +18,7 @@ use tonic::Code;
 use super::error::HttpError;
 use super::join::Joiner;
 use super::metrics::HttpMetrics;
+use super::pack::Packer;
 use crate::influxdb::Answer;
 use crate::quota::Place;
 use crate::running::Running;
@@ -41,6 +42,8 @@ pub struct Streaming {
     pub source: Shelf<Source>,
     /// Makes one object of it; none: it goes out as it comes.
     pub joiner: Option<Joiner>,
+    /// Packs it; none: the client does not want that.
+    pub packer: Option<Packer>,
     /// Ends all answers when the gateway has no more time.
     pub cut: CancellationToken,
     /// Told how it ends.
@@ -71,8 +74,11 @@ impl Time {
 impl Streaming {
     /// The response with the headers of InfluxDB's own.
     pub fn response(self, head: &Parts) -> Response<Body> {
-        let body = Body::from_stream(stream::try_unfold(Some(self), next));
-        let mut response = Response::new(body);
+        let is_packed = self.packer.is_some();
+        let mut response = Response::new(Body::from_stream(stream::try_unfold(Some(self), next)));
+        if is_packed {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         for name in HEADERS {
             if let Some(value) = head.headers.get(&name) {
                 response.headers_mut().insert(name, value.clone());
@@ -118,6 +124,11 @@ async fn next(streaming: Option<Streaming>) -> io::Result<Option<(Bytes, Option<
     let Some(mut streaming) = streaming else { return Ok(None) };
     match streaming.bytes().await {
         Ok((bytes, is_last)) => {
+            let bytes = match &mut streaming.packer {
+                None => bytes,
+                Some(packer) if is_last => packer.finish(&bytes)?.into(),
+                Some(packer) => packer.push(&bytes)?.into(),
+            };
             streaming.metrics.sent(bytes.len());
             if is_last {
                 streaming.running.ends(Code::Ok);

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::answer::{Source, Streaming, Time};
 use super::error::HttpError;
 use super::join::Joiner;
+use super::pack::{Packer, accepts_gzip};
 use super::parameters::{Parameters, Pieces};
 use super::rules::{self, Scope, Target};
 use super::statement::{self, Kind, Statement};
@@ -38,15 +39,16 @@ pub struct Passing {
     head: response::Parts,
     source: Source,
     joiner: Option<Joiner>,
+    packer: Option<Packer>,
 }
 
 impl Passing {
     /// The response, which tells `running` how it ends, and has so much time.
     pub fn response(self, api: &Api, running: Running, time: Time) -> Response {
-        let Self { head, source, joiner } = self;
+        let Self { head, source, joiner, packer } = self;
         let source = Shelf::new(source, Some(time.end));
         let (metrics, cut) = (api.metrics.clone(), api.cut.clone());
-        Streaming { source, joiner, cut, running, metrics, time }.response(&head)
+        Streaming { source, joiner, packer, cut, running, metrics, time }.response(&head)
     }
 }
 
@@ -134,9 +136,11 @@ impl Api {
         let permit = self.room.enter().await?;
         match self.influxdb.pass(parameters.form(&text, pieces), accept).await? {
             Passed::Says(status, message) => Err(HttpError::InfluxDbSays(status, message)),
-            Passed::Answer(head, answer) => {
+            Passed::Answer(answered, answer) => {
                 let source = (answer, (place, permit));
-                Ok(Asked::Passed(Box::new(Passing { head, source, joiner })))
+                let packs = text_header(head, &header::ACCEPT_ENCODING).is_some_and(accepts_gzip);
+                let packer = packs.then(Packer::default);
+                Ok(Asked::Passed(Box::new(Passing { head: answered, source, joiner, packer })))
             }
         }
     }
