@@ -148,7 +148,8 @@ pub fn schema_in(
     subject: &str,
     is_normalized: bool,
 ) -> Result<Schema, RegistryError> {
-    let schema = SchemaBody::parse(body)?.schema(context_of(subject))?;
+    let latest = |name: &str| Some(state.subject(name)?.live().next_back()?.version);
+    let schema = SchemaBody::parse(body)?.schema(context_of(subject), latest)?;
     if is_normalized || state.normalizes(subject) { normal(&schema) } else { Ok(schema) }
 }
 

@@ -186,6 +186,9 @@ fn change_of(state: &State, request: &Request) -> Result<Change, RegistryError> 
             let schema = answer::schema_in(state, bytes, &subject, normalize)?;
             Change::Register { subject, schema, wanted }
         }
+        Call::ChangeTags { subject, version } => {
+            Change::Tag { subject, version, change: Box::new(body::tags(bytes)?) }
+        }
         Call::DeleteSubject { subject, permanent } => Change::DeleteSubject { subject, permanent },
         Call::DeleteVersion { subject, version, permanent } => {
             Change::DeleteVersion { subject, version, permanent }
@@ -213,6 +216,7 @@ mod tests {
         };
         let changes = [
             ("POST", "/subjects/a/versions"),
+            ("POST", "/subjects/a/versions/1/tags"),
             ("DELETE", "/subjects/a"),
             ("DELETE", "/subjects/a/versions/1"),
             ("PUT", "/config"),

@@ -12,6 +12,7 @@ use crate::log::Fields;
 use crate::mode::Mode;
 use crate::name::qualified;
 use crate::schema::Schema;
+use crate::tags::TagChange;
 
 /// Whether a value is of the right type.
 type IsRight = fn(&Value) -> bool;
@@ -49,8 +50,12 @@ pub struct SchemaBody {
 struct Reference {
     name: String,
     subject: String,
-    version: u32,
+    /// From 1, or [`LATEST`].
+    version: i64,
 }
+
+/// Stands in a reference for the highest version there is.
+const LATEST: i64 = -1;
 
 /// Id and version of the client's choice, for an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +84,15 @@ impl SchemaBody {
         parse(body, |problem| RegistryError::InvalidSchema(problem.to_string()))
     }
 
-    /// The schema in the form in which it is stored. `context` is where it will be.
+    /// The schema in the form in which it is stored. `context` is where it will be, `latest` the highest version of a subject.
     ///
     /// # Errors
-    /// When there is none, or it is not JSON, or not Avro.
-    pub fn schema(self, context: &str) -> Result<Schema, RegistryError> {
+    /// When there is none, or it is not JSON, or not Avro, or refers to a version that cannot be.
+    pub fn schema(
+        self,
+        context: &str,
+        latest: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Schema, RegistryError> {
         let schema_type = self.schema_type.as_deref().unwrap_or("AVRO");
         if !schema_type.eq_ignore_ascii_case("AVRO") {
             let problem = format!("schema type {schema_type} is not supported, only AVRO is");
@@ -96,6 +105,11 @@ impl SchemaBody {
         let mut references = self.references.unwrap_or_default();
         for reference in &mut references {
             reference.subject = qualified(Some(context), &reference.subject).into_owned();
+            reference.version = match reference.version {
+                LATEST => latest(&reference.subject).map(i64::from).ok_or_else(|| reference.missing())?,
+                number if (1..=i64::from(i32::MAX)).contains(&number) => number,
+                _ => return Err(reference.missing()),
+            };
         }
         Ok(Schema::new(&text, further_fields(&references, self.metadata, self.rule_set)))
     }
@@ -113,6 +127,12 @@ impl SchemaBody {
         let invalid = |version: i64| RegistryError::InvalidVersion(version.to_string());
         let version = version.map(|version| valid(version).ok_or_else(|| invalid(version))).transpose()?;
         Ok(Some(Wanted { id, version }))
+    }
+}
+
+impl Reference {
+    fn missing(&self) -> RegistryError {
+        RegistryError::no_reference(&self.subject, self.version)
     }
 }
 
@@ -144,6 +164,14 @@ impl ConfigChange {
         }
         Ok(Self { level, fields })
     }
+}
+
+/// Reads the body that changes tags.
+///
+/// # Errors
+/// When it is not JSON, or a field is of another type.
+pub fn tags(body: &[u8]) -> Result<TagChange, RegistryError> {
+    parse(body, |problem| RegistryError::InvalidSchema(problem.to_string()))
 }
 
 /// Reads the body that sets a mode.
@@ -188,7 +216,7 @@ mod tests {
     use super::*;
 
     fn schema(body: &str) -> Result<Schema, RegistryError> {
-        SchemaBody::parse(body.as_bytes())?.schema(".")
+        SchemaBody::parse(body.as_bytes())?.schema(".", |subject| (subject == "s").then_some(4))
     }
 
     #[test]
@@ -213,8 +241,18 @@ mod tests {
             serde_json::to_string(&fields).unwrap(),
             r#"{"references":[{"name":"n","subject":"s","version":1}],"metadata":{"b":2},"ruleSet":{"a":1}}"#
         );
-        let there = SchemaBody::parse(body.as_bytes()).unwrap().schema(".lab").unwrap();
+        let there = SchemaBody::parse(body.as_bytes()).unwrap().schema(".lab", |_| None).unwrap();
         assert_eq!(there.references()[0].subject, ":.lab:s", "a reference stays in its context");
+    }
+
+    #[test]
+    fn a_reference_to_the_latest_version_is_kept_with_its_number() {
+        let latest =
+            schema(r#"{"schema":"\"int\"","references":[{"name":"n","subject":"s","version":-1}]}"#).unwrap();
+        let numbered =
+            schema(r#"{"schema":"\"int\"","references":[{"name":"n","subject":"s","version":4}]}"#).unwrap();
+        assert_eq!(latest, numbered);
+        assert_eq!(latest.references()[0].version, 4);
     }
 
     #[test]
@@ -244,6 +282,8 @@ mod tests {
             (r#"{"schema":"\"int\"","schemaType":"PROTOBUF"}"#, 42201),
             (r#"{"schema":"{}","schemaType":"JSON"}"#, 42201),
             (r#"{"schema":"\"int\"","references":[{"name":"a","subject":"b","version":-1}]}"#, 42201),
+            (r#"{"schema":"\"int\"","references":[{"name":"a","subject":"s","version":0}]}"#, 42201),
+            (r#"{"schema":"\"int\"","references":[{"name":"a","subject":"s","version":4294967297}]}"#, 42201),
         ];
         for (body, code) in table {
             assert_eq!(schema(body).unwrap_err().status_and_code().1, code, "{body}");

@@ -15,6 +15,7 @@ use crate::name::is_context;
 use crate::schema::Schema;
 use crate::state::State;
 use crate::subject::{Subject, VersionRef};
+use crate::tags::TagChange;
 
 /// Names that Confluent's registry keeps for itself.
 const RESERVED: [&str; 3] = ["__GLOBAL", "__EMPTY", "__DEFAULT"];
@@ -30,6 +31,15 @@ pub enum Change {
         schema: Schema,
         /// Id and version of the client's choice.
         wanted: Option<Wanted>,
+    },
+    /// Register a version once more, with other tags.
+    Tag {
+        /// Subject.
+        subject: Arc<str>,
+        /// Which.
+        version: VersionRef,
+        /// What is to be other.
+        change: Box<TagChange>,
     },
     /// Delete all versions of a subject.
     DeleteSubject {
@@ -119,6 +129,7 @@ impl State {
     pub fn plan(&self, change: &Change) -> Result<Plan, RegistryError> {
         match change {
             Change::Register { subject, schema, wanted } => self.plan_register(subject, schema, *wanted),
+            Change::Tag { subject, version, change } => self.plan_change_tags(subject, *version, change),
             Change::DeleteSubject { subject, permanent: false } => self.plan_soft_delete(subject),
             Change::DeleteSubject { subject, permanent: true } => self.plan_permanent_delete(subject),
             Change::DeleteVersion { subject, version, permanent } => {

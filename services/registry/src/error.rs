@@ -196,6 +196,12 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// A schema refers to a version that is not there.
+    pub(crate) fn no_reference(subject: &str, version: i64) -> Self {
+        let problem = format!("No schema reference found for subject \"{subject}\" and version {version}");
+        Self::InvalidSchema(problem)
+    }
+
     /// HTTP status and `error_code`.
     pub const fn status_and_code(&self) -> (u16, u32) {
         match self {

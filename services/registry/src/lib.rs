@@ -47,6 +47,7 @@ mod scope;
 mod state;
 mod store;
 mod subject;
+mod tags;
 mod topic;
 mod transaction;
 mod writer;

@@ -24,6 +24,7 @@ use crate::api::{Api, Reply, Request};
 use crate::error::RegistryError;
 use crate::metrics::Metrics;
 use crate::replica::peer::{Dial, Peers};
+use crate::route::Call;
 use crate::store::{Store, View};
 
 /// Longest wait before a writer that could not be reached is tried again; a new writer ends it at once.
@@ -154,7 +155,7 @@ impl Replicas {
     }
 }
 
-/// To delete twice is not the same as once; all else is.
+/// To delete twice is not the same as once, and tags make a further version each time; all else is.
 fn is_idempotent(request: &Request) -> bool {
-    request.method != Method::DELETE
+    request.method != Method::DELETE && !matches!(request.call, Call::ChangeTags { .. })
 }

@@ -87,6 +87,8 @@ pub enum Call {
     LookUp { subject: Arc<str>, deleted: bool, normalize: bool },
     /// Registers the schema in the body.
     Register { subject: Arc<str>, normalize: bool },
+    /// Registers a version once more, with the tags in the body.
+    ChangeTags { subject: Arc<str>, version: VersionRef },
     /// Deletes a subject.
     DeleteSubject { subject: Arc<str>, permanent: bool },
     /// Deletes a version.
@@ -132,6 +134,7 @@ impl Call {
         matches!(
             self,
             Self::Register { .. }
+                | Self::ChangeTags { .. }
                 | Self::DeleteSubject { .. }
                 | Self::DeleteVersion { .. }
                 | Self::SetConfig { .. }
@@ -150,6 +153,7 @@ impl Call {
             | Self::LookUp { subject, .. }
             | Self::Compatibility { subject, .. }
             | Self::Register { subject, .. }
+            | Self::ChangeTags { subject, .. }
             | Self::DeleteSubject { subject, .. }
             | Self::DeleteVersion { subject, .. } => Some(subject),
             Self::Version(of) | Self::VersionText(of) | Self::ReferencedBy { of, .. } => Some(&of.subject),
@@ -185,6 +189,7 @@ impl Call {
             Self::LatestWith { .. } => "GET /subjects/{subject}/metadata",
             Self::LookUp { .. } => "POST /subjects/{subject}",
             Self::Register { .. } => "POST /subjects/{subject}/versions",
+            Self::ChangeTags { .. } => "POST /subjects/{subject}/versions/{version}/tags",
             Self::DeleteSubject { .. } => "DELETE /subjects/{subject}",
             Self::DeleteVersion { .. } => "DELETE /subjects/{subject}/versions/{version}",
             Self::Compatibility { version: None, .. } => "POST /compatibility/subjects/{subject}/versions",

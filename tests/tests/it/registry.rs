@@ -121,6 +121,44 @@ async fn compatibility_is_kept_and_enforced_when_it_is_set() {
 }
 
 #[tokio::test]
+async fn a_reference_to_the_latest_version_gets_its_number_and_tags_make_a_further_version() {
+    let stack = stack().await;
+    let registered = client(&stack);
+    registered.register(SUBJECT, SCHEMA).await.unwrap();
+    registered.register(SUBJECT, &SCHEMA.replace("\"int\"", "\"long\"")).await.unwrap();
+    let user = json!({"type": "record", "name": "user", "fields": [{"name": "y", "type": "lsst.sal.X.y"}]});
+    let reference = json!([{"name": "lsst.sal.X.y", "subject": SUBJECT, "version": -1}]);
+    let user = json!({"schema": user.to_string(), "references": reference});
+    let (status, first) = call(&stack, "POST", "/subjects/user/versions", Some(user.clone())).await;
+    assert_eq!(status, 200, "{first}");
+    let (_, kept) = call(&stack, "GET", "/subjects/user/versions/1", None).await;
+    assert_eq!(kept["references"][0]["version"], 2, "{kept}");
+    assert_eq!(call(&stack, "POST", "/subjects/user/versions", Some(user.clone())).await, (200, first));
+
+    let tags = |path: &str| json!({"tagsToAdd": [{"schemaEntity": {"entityPath": path, "entityType": "sr_field"}, "tags": ["PII"]}]});
+    let path = |subject: &str, version: &str| format!("/subjects/{subject}/versions/{version}/tags");
+    let good = tags("lsst.sal.X.y.a");
+    let (status, tagged) = call(&stack, "POST", &path(SUBJECT, "latest"), Some(good.clone())).await;
+    assert_eq!((status, &tagged["version"]), (200, &json!(3)), "{tagged}");
+    let (_, kept) = call(&stack, "GET", &format!("/subjects/{SUBJECT}/versions/latest"), None).await;
+    let schema: Value = serde_json::from_str(kept["schema"].as_str().unwrap()).unwrap();
+    assert_eq!(schema["fields"][0]["confluent:tags"], json!(["PII"]), "{kept}");
+    assert_eq!(kept["metadata"]["properties"]["confluent:version"], "3", "{kept}");
+    for (path, body, expected) in [
+        (path("nobody", "1"), &good, (404, 40401)),
+        (path(SUBJECT, "9"), &good, (404, 40402)),
+        (path(SUBJECT, "x"), &good, (422, 42202)),
+        (path(SUBJECT, "1"), &tags("does.not.exist"), (422, 42201)),
+    ] {
+        let (status, answer) = call(&stack, "POST", &path, Some(body.clone())).await;
+        assert_eq!((status, answer["error_code"].as_u64()), (expected.0, Some(expected.1)), "{answer}");
+    }
+    // The next one who means the latest means another one now.
+    let (_, second) = call(&stack, "POST", "/subjects/user/versions", Some(user)).await;
+    assert_eq!(second["version"], 2, "{second}");
+}
+
+#[tokio::test]
 async fn concurrent_registrations_never_share_an_id() {
     let stack = stack().await;
     let mut tasks = tokio::task::JoinSet::new();

@@ -12,7 +12,8 @@ use crate::log::{Record, SchemaValue};
 use crate::name::{DEFAULT_CONTEXT, context_of};
 use crate::schema::Schema;
 use crate::state::State;
-use crate::subject::Version;
+use crate::subject::{Subject, Version, VersionRef};
+use crate::tags::TagChange;
 
 impl State {
     pub(super) fn plan_register(
@@ -40,14 +41,34 @@ impl State {
                 self.next_id(subject, schema)?
             }
         };
-        let last = self.subject(subject).and_then(|found| found.versions.last());
-        let next = last.map_or(1, |last| last.version.saturating_add(1));
+        let next = self.subject(subject).map_or(1, next_version);
         let version = wanted.and_then(|wanted| wanted.version).unwrap_or(next);
         let mut records = self.new_context(subject);
         records.extend(self.replaced(subject, schema, version));
         let value = SchemaValue { id, schema: Arc::new(schema.clone()), deleted: false };
         records.push(Record::Schema { subject: subject.clone(), version, value: Some(value) });
         Ok((records, outcome(id, version)))
+    }
+
+    pub(super) fn plan_change_tags(
+        &self,
+        subject: &Arc<str>,
+        version: VersionRef,
+        change: &TagChange,
+    ) -> Result<Plan, RegistryError> {
+        let found = self.known_subject(subject)?;
+        let last =
+            found.live().next_back().ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
+        let meant = match version {
+            VersionRef::Latest => last,
+            VersionRef::Number(number) => found
+                .version(number)
+                .filter(|version| !version.deleted)
+                .ok_or(RegistryError::VersionNotFound(number))?,
+        };
+        let schema = self.schema_of(subject, *meant).ok_or(RegistryError::SchemaNotFound(meant.id))?;
+        let schema = change.apply(schema, next_version(found))?;
+        self.plan_register(subject, &schema, None)
     }
 
     /// The first schema of a context makes it known.
@@ -113,10 +134,7 @@ impl State {
             let found = self.subject(&reference.subject).and_then(|found| found.version(reference.version));
             let found = found.and_then(|version| self.schema_of(&reference.subject, *version));
             let Some(found) = found else {
-                return Err(RegistryError::InvalidSchema(format!(
-                    "No schema reference found for subject \"{}\" and version {}",
-                    reference.subject, reference.version
-                )));
+                return Err(RegistryError::no_reference(&reference.subject, reference.version.into()));
             };
             texts.push(found.text());
             open.extend(found.references());
@@ -159,4 +177,9 @@ impl State {
             reasons
         })
     }
+}
+
+/// The number that a further version gets.
+fn next_version(subject: &Subject) -> u32 {
+    subject.versions.last().map_or(1, |last| last.version.saturating_add(1))
 }

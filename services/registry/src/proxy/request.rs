@@ -80,11 +80,19 @@ pub(super) fn id_in(body: &[u8]) -> Option<u64> {
     serde_json::from_slice::<Value>(body).ok()?.get("id")?.as_u64()
 }
 
-/// Key of the registration of a schema; none when the client chooses the id, or the body is none.
+/// Key of the registration of a schema; none when the client chooses the id, when the upstream decides what the schema is, or the
+/// body is none.
 fn body_key(subject: &str, body: &[u8], query: &str) -> Option<Arc<str>> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let chosen = |name: &str| body.get(name).and_then(Value::as_i64).is_some_and(|number| number > 0);
-    if chosen("id") || chosen("version") {
+    let has = |list: &str, is_it: fn(&Value) -> bool| {
+        body.get(list).and_then(Value::as_array).is_some_and(|items| items.iter().any(is_it))
+    };
+    let is_latest = |reference: &Value| reference.get("version").and_then(Value::as_i64) == Some(-1);
+    if chosen("id") || chosen("version") || has("references", is_latest) {
+        return None;
+    }
+    if has("schemaTagsToAdd", |_| true) || has("schemaTagsToRemove", |_| true) {
         return None;
     }
     let text = body.get("schema")?.as_str()?;
@@ -201,7 +209,14 @@ mod tests {
         ] {
             assert_ne!(key(target, body).unwrap(), plain, "{target} {body}");
         }
-        for body in ["", "[]", "{}", r#"{"schema":"\"int\"","id":7,"version":1}"#] {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"schema":"\"int\"","id":7,"version":1}"#,
+            r#"{"schema":"\"int\"","references":[{"name":"n","subject":"s","version":-1}]}"#,
+            r#"{"schema":"\"int\"","schemaTagsToAdd":[{"tags":["PII"]}]}"#,
+        ] {
             assert_eq!(key("/subjects/a/versions", body), None, "{body}");
         }
     }

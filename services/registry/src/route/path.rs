@@ -179,6 +179,7 @@ impl Path<'_> {
         let is_known = match *self.method {
             Method::GET => matches!(rest, [] | ["schema" | "referencedby"]),
             Method::DELETE => rest.is_empty(),
+            Method::POST => rest == ["tags"],
             _ => false,
         };
         if !is_known {
@@ -189,9 +190,13 @@ impl Path<'_> {
             Err(error) => return Some(Err(error)),
         };
         let subject = self.qualified(subject);
-        if self.method == Method::DELETE {
-            let permanent = self.query.flag("permanent");
-            return Some(Ok(Call::DeleteVersion { subject, version, permanent }));
+        match *self.method {
+            Method::DELETE => {
+                let permanent = self.query.flag("permanent");
+                return Some(Ok(Call::DeleteVersion { subject, version, permanent }));
+            }
+            Method::POST => return Some(Ok(Call::ChangeTags { subject, version })),
+            _ => {}
         }
         let of = OfVersion { subject, version, deleted: self.query.flag("deleted") };
         Some(Ok(match rest {
