@@ -2,5 +2,6 @@
 
 pub mod connections;
 pub mod credentials;
+pub mod grpc;
 pub mod tls;
 pub mod tls_listener;

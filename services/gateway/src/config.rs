@@ -112,6 +112,8 @@ pub struct QueryConfig {
 pub struct ServerConfig {
     /// Longest request. Default 1 MiB.
     pub max_request_bytes: ByteSize,
+    /// Connections at the same time, at least 1; further ones wait. Default 1024.
+    pub max_connections: usize,
     /// Calls at once on one connection. Default 128.
     pub max_streams: u32,
     /// Time without traffic after which a client is asked whether it is there. Default 30 s.
@@ -181,6 +183,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             max_request_bytes: ByteSize::mib(1),
+            max_connections: 1024,
             max_streams: 128,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
@@ -263,6 +266,7 @@ impl Settings for Config {
                 "query.batch_bytes",
                 "must be at most 3MiB, since clients take 4MiB",
             ),
+            (server.max_connections > 0, "server.max_connections", "must be at least 1"),
             (server.max_streams > 0, "server.max_streams", "must be at least 1"),
             (!server.keepalive_interval.is_zero(), "server.keepalive_interval", "must be more than 0s"),
             (!server.keepalive_timeout.is_zero(), "server.keepalive_timeout", "must be more than 0s"),

@@ -126,9 +126,11 @@ pub async fn run(config: Config, ctx: Context) -> anyhow::Result<()> {
     let probe = Probe::new(influxdb, latch, health, metrics);
     let probing = probe.watch(config.influxdb.probe_interval, ctx.stop.clone());
     let drain = Drain { stop: ctx.stop.clone(), timeout: config.server.drain_timeout, cut };
+    let max_connections = config.server.max_connections;
     let serving = async {
         let grpc = async {
-            let outcome = server::serve(router, listener, certificate, ctx.stop.clone()).await;
+            let outcome =
+                server::serve(router, listener, certificate, max_connections, ctx.stop.clone()).await;
             // A server that failed by itself must end everything else too.
             ctx.stop.request();
             outcome

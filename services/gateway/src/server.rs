@@ -8,12 +8,12 @@ use anyhow::Context as _;
 use efd_proto::query::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::query::v1::query_service_server::QueryServiceServer;
 use efd_service::Stop;
+use efd_service::server::grpc::Incoming;
 use efd_service::server::tls::ServerCertificate;
-use efd_service::server::tls_listener::TlsListener;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::Builder as Reflection;
 
@@ -79,20 +79,12 @@ pub async fn serve(
     router: Router,
     listener: TcpListener,
     certificate: Option<Arc<ServerCertificate>>,
+    max_connections: usize,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let stopped = async move { stop.requested().await };
-    let served = match certificate.map(|certificate| certificate.server("h2")) {
-        Some(tls) => {
-            let connections = TlsListener::new(listener, tls).into_stream();
-            router.serve_with_incoming_shutdown(connections, stopped).await
-        }
-        None => {
-            let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
-            router.serve_with_incoming_shutdown(connections, stopped).await
-        }
-    };
-    served.context("gRPC server failed")
+    let tls = certificate.map(|certificate| certificate.server("h2"));
+    let incoming = Incoming { listener, tls, max_connections, opened: || () };
+    incoming.serve(router, async move { stop.requested().await }).await.context("gRPC server failed")
 }
 
 /// Waits for servers to end, but after a stop only as long as they may take; then their answers are cut.

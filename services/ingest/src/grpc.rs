@@ -9,7 +9,6 @@
 
 pub mod catalogue;
 pub mod config;
-pub mod connections;
 pub mod convert;
 pub mod refusal;
 pub mod service;
@@ -20,12 +19,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use efd_proto::ingest::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use efd_service::Stop;
-use efd_service::server::connections::without_delay;
-use efd_service::server::tls_listener::TlsListener;
+use efd_service::server::grpc::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -40,7 +37,6 @@ use crate::config::Config;
 use crate::credentials::Access;
 use crate::grpc::catalogue::Catalogue;
 use crate::grpc::config::GrpcConfig;
-use crate::grpc::connections::placed;
 use crate::grpc::service::Service;
 use crate::grpc::session::Shared;
 use crate::grpc::writers::Writers;
@@ -107,24 +103,15 @@ impl GrpcSource {
         let address = listener.local_addr()?;
         let tls = around.certificate.as_ref().map(|certificate| certificate.server("h2"));
         tracing::info!(%address, tls = tls.is_some(), credentials = config.credentials.len(), "serving gRPC");
-        let (most, metrics) = (config.grpc.max_connections, around.metrics.clone());
+        let (max_connections, metrics) = (config.grpc.max_connections, around.metrics.clone());
+        let incoming = Incoming { listener, tls, max_connections, opened: move || metrics.open_connection() };
         let serving = tokio::spawn(async move {
             tell(&health, ServingStatus::Serving).await;
             let stopped = async move {
                 stop.requested().await;
                 tell(&health, ServingStatus::NotServing).await;
             };
-            let served = match tls {
-                Some(tls) => {
-                    let connections = placed(TlsListener::new(listener, tls), most, metrics);
-                    router.serve_with_incoming_shutdown(connections, stopped).await
-                }
-                None => {
-                    let connections = placed(listener.tap_io(without_delay), most, metrics);
-                    router.serve_with_incoming_shutdown(connections, stopped).await
-                }
-            };
-            served.context("gRPC source failed")
+            incoming.serve(router, stopped).await.context("gRPC source failed")
         });
         Ok(Self { serving: Some(serving), address })
     }

@@ -1,6 +1,5 @@
 //! The gRPC server: schemas for services, writes of other replicas, health and reflection on one port.
 
-mod connections;
 mod forward;
 mod schema;
 mod watch;
@@ -14,19 +13,18 @@ use efd_proto::registry::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::registry::v1::forward_service_server::ForwardServiceServer;
 use efd_proto::registry::v1::schema_service_server::SchemaServiceServer;
 use efd_service::Stop;
-use efd_service::server::tls_listener::TlsListener;
+use efd_service::server::grpc::Incoming;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Server;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::server::Router;
 use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 
-use self::connections::bounded;
 use crate::config::Config;
 use crate::error::RegistryError;
 use crate::front::Front;
@@ -79,21 +77,9 @@ pub async fn serve(
     let (health, health_server) = tonic_health::server::health_reporter();
     let router = router(front.clone(), health_server, config, &stop)?;
     let telling = tell(health, front, stop.clone());
-    let most = config.limits.max_connections;
-    let serving = async {
-        let stopped = async move { stop.requested().await };
-        match tls {
-            Some(tls) => {
-                let connections = Box::pin(TlsListener::new(listener, tls).into_stream());
-                router.serve_with_incoming_shutdown(bounded(connections, most), stopped).await
-            }
-            None => {
-                let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
-                router.serve_with_incoming_shutdown(bounded(connections, most), stopped).await
-            }
-        }
-    };
-    let (outcome, ()) = tokio::join!(serving, telling);
+    let incoming = Incoming { listener, tls, max_connections: config.limits.max_connections, opened: || () };
+    let stopped = async move { stop.requested().await };
+    let (outcome, ()) = tokio::join!(incoming.serve(router, stopped), telling);
     outcome.context("gRPC server failed")
 }
 

@@ -14,9 +14,10 @@ use anyhow::Context as _;
 use efd_proto::sink::v1::FILE_DESCRIPTOR_SET;
 use efd_proto::sink::v1::sink_service_server::SinkServiceServer;
 use efd_service::Stop;
+use efd_service::server::grpc::Incoming;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_reflection::server::Builder as Reflection;
 
@@ -24,6 +25,8 @@ pub use service::Service;
 
 /// Time that running calls have to end after a stop.
 const DRAIN: Duration = Duration::from_secs(2);
+/// Connections at the same time; further ones wait.
+const MAX_CONNECTIONS: usize = 256;
 /// Time without traffic after which a client is asked whether it is there, so that a repair ends that nobody waits for.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -37,9 +40,10 @@ pub async fn serve(
     stop: Stop,
     cut: CancellationToken,
 ) -> anyhow::Result<()> {
-    let incoming = TcpIncoming::bind(address)
-        .with_context(|| format!("gRPC server cannot listen on {address} (setting grpc)"))?
-        .with_nodelay(Some(true));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("gRPC server cannot listen on {address} (setting grpc)"))?;
+    let incoming = Incoming { listener, tls: None, max_connections: MAX_CONNECTIONS, opened: || () };
     let (health, health_server) = tonic_health::server::health_reporter();
     health.set_service_status("", ServingStatus::Serving).await;
     health.set_service_status("efd.sink.v1.SinkService", ServingStatus::Serving).await;
@@ -57,7 +61,7 @@ pub async fn serve(
         .add_service(reflection().build_v1()?);
     tracing::info!(%address, "serving gRPC");
     let requested = stop.clone();
-    let serving = router.serve_with_incoming_shutdown(incoming, async move { requested.requested().await });
+    let serving = incoming.serve(router, async move { requested.requested().await });
     let time_is_up = async {
         stop.requested().await;
         cut.cancel();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::Listener;
-use futures::stream::{self, Stream};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -31,14 +30,6 @@ impl TlsListener {
     /// Takes the connections of `listener`.
     pub fn new(listener: TcpListener, config: Arc<ServerConfig>) -> Self {
         Self { listener, acceptor: TlsAcceptor::from(config), handshakes: JoinSet::new() }
-    }
-
-    /// The connections one after the other; never ends.
-    pub fn into_stream(self) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> {
-        stream::unfold(self, |mut listener| async move {
-            let (connection, _) = listener.accept().await;
-            Some((Ok(connection), listener))
-        })
     }
 
     async fn accepted(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
