@@ -158,6 +158,21 @@ impl Admin {
         Ok(topics)
     }
 
+    /// A topic, if it exists.
+    ///
+    /// # Errors
+    /// When no broker answers within 15 s.
+    pub async fn topic(&self, name: &str) -> Result<Option<TopicInfo>, AdminError> {
+        let name = name.to_owned();
+        self.ask(move |consumer| {
+            let metadata = consumer.fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
+            // One that does not exist is answered with an error in place of partitions.
+            let there = metadata.topics().iter().find(|topic| !topic.partitions().is_empty());
+            Ok(there.map(topic_info))
+        })
+        .await
+    }
+
     /// The value of a setting of each topic, such as `cleanup.policy`, which may be the cluster's default; by the name
     /// of the topic. A topic that does not exist is left out.
     ///

@@ -45,7 +45,7 @@ pub fn fixed(call: &Call) -> Option<Answer> {
 /// When what is asked for does not exist, or the body is not usable.
 pub fn read(state: &State, call: &Call, body: &[u8]) -> Result<Answer, RegistryError> {
     match call {
-        Call::Schema { by, max_id: false } => Ok(by_id(state, by)?.answer().clone()),
+        Call::Schema { by, max_id: false } => Ok(by_id(state, by)?.answer()),
         Call::Schema { by, max_id: true } => {
             let max_id = state.ids(&by.context).map_or(0, |ids| ids.max_id());
             Ok(joined(&json!({"maxId": max_id}), by_id(state, by)?))
@@ -63,7 +63,7 @@ pub fn read(state: &State, call: &Call, body: &[u8]) -> Result<Answer, RegistryE
             names.dedup();
             Ok(bytes(&page.of(names.into_iter()).collect::<Vec<_>>()))
         }
-        Call::Guid { guid } => Ok(list::of_guid(state, guid)?.answer().clone()),
+        Call::Guid { guid } => Ok(list::of_guid(state, guid)?.answer()),
         Call::GuidIds { guid } => {
             list::of_guid(state, guid)?;
             let identity = parse_guid(guid).unwrap_or_default();

@@ -326,7 +326,7 @@ fn schema_bytes(subject: &str, version: u32, value: &SchemaValue) -> Vec<u8> {
     let mut bytes = json(&fields);
     bytes.pop();
     bytes.extend_from_slice(b",\"schema\":");
-    bytes.extend_from_slice(value.schema.quoted_text());
+    bytes.extend_from_slice(&value.schema.quoted_text());
     bytes.extend_from_slice(if value.deleted { b",\"deleted\":true}" } else { b",\"deleted\":false}" });
     bytes
 }

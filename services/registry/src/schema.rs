@@ -1,4 +1,4 @@
-//! One schema, as it is kept in memory: once, in the form in which it is most often asked for. Pure.
+//! One schema, as it is kept in memory: once, in the form in which it is most often asked for, and packed. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,14 +11,19 @@ use crate::log::Fields;
 /// Fields of a stored schema that are part of what it is; `md5` and `guid` only follow from it.
 const IDENTIFYING: [&str; 4] = ["schemaType", "references", "metadata", "ruleSet"];
 
+/// Room for the rest of an answer beside the text.
+const ROOM: usize = 256;
+
 /// What makes a schema this one and no other: MD5 of its text and of what identifies it beyond.
 pub type Identity = [u8; 16];
 
 /// A schema and everything that belongs to it. Its text is kept as JSON, inside the answer to who asks by id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
-    /// The answer: an object, with the text as its last field.
-    answer: Bytes,
+    /// The answer, packed: an object, with the text as its last field.
+    packed: Box<[u8]>,
+    /// Length of the answer.
+    length: usize,
     /// Where in the answer the text begins, as a JSON string with its quotes.
     text_at: usize,
     identity: Identity,
@@ -58,16 +63,18 @@ impl Schema {
         let mut shown = Fields::new();
         shown.insert("guid".into(), fields.get("guid").cloned().unwrap_or_else(|| uuid(&identity).into()));
         shown.extend(fields.iter().filter(|(name, _)| *name != "md5").map(|(k, v)| (k.clone(), v.clone())));
-        let mut answer = json(&shown);
+        let mut answer = Vec::with_capacity(text.len() + text.len() / 4 + ROOM);
+        write_json(&mut answer, &shown);
         // The brace that closes the object makes room for the text.
         answer.pop();
         answer.extend_from_slice(b",\"schema\":");
         let text_at = answer.len();
-        answer.extend(json(text));
+        write_json(&mut answer, text);
         answer.push(b'}');
-        answer.shrink_to_fit();
         let fields = (!fields.is_empty()).then(|| Box::new(fields));
-        Self { answer: answer.into(), text_at, identity, has_md5, fields }
+        // A copy, so that what is kept is no longer than it has to be.
+        let packed = Box::from(lz4_flex::block::compress(&answer).as_slice());
+        Self { packed, length: answer.len(), text_at, identity, has_md5, fields }
     }
 
     /// An Avro schema of which nothing but its text is known.
@@ -88,18 +95,20 @@ impl Schema {
     }
 
     /// The answer to who asks for it by id: an object whose last field is the text.
-    pub fn answer(&self) -> &Bytes {
-        &self.answer
+    pub fn answer(&self) -> Bytes {
+        lz4_flex::block::decompress(&self.packed, self.length)
+            .expect("it was packed from so many bytes")
+            .into()
     }
 
     /// The text as a JSON string.
-    pub fn quoted_text(&self) -> &[u8] {
-        self.answer.get(self.text_at..self.answer.len() - 1).unwrap_or_default()
+    pub fn quoted_text(&self) -> Bytes {
+        self.answer().slice(self.text_at..self.length - 1)
     }
 
     /// The text.
     pub fn text(&self) -> String {
-        serde_json::from_slice(self.quoted_text()).expect("it was written as a JSON string")
+        serde_json::from_slice(&self.quoted_text()).expect("it was written as a JSON string")
     }
 
     /// Further fields, with the MD5, in the order in which they are written to the log.
@@ -164,8 +173,14 @@ fn uuid(identity: &Identity) -> String {
     parts.map(Option::unwrap_or_default).join("-")
 }
 
-fn json(value: &(impl serde::Serialize + ?Sized)) -> Vec<u8> {
-    serde_json::to_vec(value).expect("strings, numbers and maps with string keys always make JSON")
+fn json(value: &Value) -> Vec<u8> {
+    let mut json = Vec::new();
+    write_json(&mut json, value);
+    json
+}
+
+fn write_json(to: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
+    serde_json::to_writer(to, value).expect("strings, numbers and maps with string keys always make JSON");
 }
 
 #[cfg(test)]
@@ -177,7 +192,7 @@ mod tests {
         let text = "{\"type\":\"enum\",\"name\":\"é\",\"doc\":\"a \\\"b\\\"\\n\"}";
         let schema = Schema::avro(text);
         assert_eq!(schema.text(), text);
-        let answer: Value = serde_json::from_slice(schema.answer()).unwrap();
+        let answer: Value = serde_json::from_slice(&schema.answer()).unwrap();
         assert_eq!(answer["schema"], text);
         assert_eq!(answer["guid"], schema.guid());
     }

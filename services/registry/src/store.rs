@@ -36,11 +36,12 @@ use crate::config::{Config, ReplicasConfig, SchemasConfig};
 use crate::error::RegistryError;
 use crate::metrics::{self, Metrics};
 use crate::proxy::config::Writes;
+use crate::reader::{self, LogReader};
 use crate::replica::election::Election;
 use crate::replica::peer::Dial;
 use crate::state::State;
 use crate::topic::{self, TopicError};
-use crate::{reader, writer};
+use crate::writer;
 
 /// Bounds of the wait before Kafka is tried again.
 pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -193,16 +194,21 @@ impl Log {
     /// # Errors
     /// When the topic is not fit to hold schemas, or the reader died.
     pub async fn follow(self, me: Arc<str>, stop: Stop) -> anyhow::Result<()> {
-        if !self.ensure_topic(&stop).await? {
-            return Ok(());
-        }
         // The reader outlives the request to stop: the last writes are answered when they were read back.
         let reader_stop = Stop::new();
         let seen = self.view.subscribe();
-        let handler = reader::LogReader::new(self.view, self.metrics.clone(), self.latch, self.cluster_id);
-        let (kafka, config, stops) = (self.kafka.clone(), self.config.clone(), reader_stop.clone());
-        let spawned = tokio::task::spawn_blocking(move || handler.spawn(&kafka, &config, stops));
-        let reader = spawned.await.context("start of the reader")??;
+        let reader = reader::LogReader::new(self.view, self.metrics.clone(), self.cluster_id);
+        let loading = load(reader, &self.kafka, &self.config, &reader_stop);
+        let loaded = tokio::select! {
+            () = stop.requested() => None,
+            loaded = loading => Some(loaded?),
+        };
+        let Some(reader) = loaded else {
+            reader_stop.request();
+            return Ok(());
+        };
+        self.latch.release();
+        let reading = reader.spawn(&self.kafka, &self.config, &reader_stop).await?;
         let election = Election::new(me, seen.clone(), self.replicas, self.may_write);
         let writer = writer::Writer {
             election,
@@ -216,39 +222,52 @@ impl Log {
             alone: VecDeque::new(),
             stop,
         };
-        let died = async {
-            reader.joined().await;
-        };
         tokio::select! {
             () = writer.run() => {}
-            () = died => anyhow::bail!("the thread that reads the schemas has died"),
+            ended = reading.ended() => {
+                ended?;
+            }
         }
         reader_stop.request();
         Ok(())
     }
+}
 
-    /// Waits for Kafka for as long as it takes. False when a stop came first.
-    async fn ensure_topic(&self, stop: &Stop) -> anyhow::Result<bool> {
-        let admin = Admin::new(&self.kafka, &self.config.transactional_id).context("Kafka settings")?;
-        let mut backoff = Backoff::new(RETRY.0, RETRY.1);
-        let mut told = String::new();
-        loop {
-            let problem = tokio::select! {
-                () = stop.requested() => return Ok(false),
-                result = topic::ensure(&admin, &self.config) => match result {
-                    Ok(()) => return Ok(true),
-                    Err(TopicError::Kafka(error)) => error.to_string(),
-                    Err(unfit) => return Err(unfit.into()),
-                },
-            };
-            if problem != told {
-                tracing::warn!(error = problem, "schemas cannot be read yet, trying again until they can");
-                told = problem;
-            }
-            tokio::select! {
-                () = stop.requested() => return Ok(false),
-                () = tokio::time::sleep(backoff.next()) => {}
-            }
+/// Reads the log to its end, for however long Kafka lets it wait, and looks meanwhile whether the topic is fit.
+async fn load(
+    reader: LogReader,
+    kafka: &KafkaConfig,
+    config: &SchemasConfig,
+    stop: &Stop,
+) -> anyhow::Result<LogReader> {
+    let admin = Admin::new(kafka, &config.transactional_id).context("Kafka settings")?;
+    let is_new = insist(|| topic::ensure(&admin, config)).await?;
+    let checked = async {
+        // Made as it should be; its settings may not be known to the broker yet.
+        if is_new { Ok(()) } else { insist(|| topic::check_compacted(&admin, config)).await }
+    };
+    let read = async { reader.spawn(kafka, config, stop).await?.ended().await };
+    let (reader, ()) = tokio::try_join!(read, checked)?;
+    Ok(reader)
+}
+
+/// Waits for Kafka for as long as it takes.
+async fn insist<T, F>(ask: impl Fn() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, TopicError>>,
+{
+    let mut backoff = Backoff::new(RETRY.0, RETRY.1);
+    let mut told = String::new();
+    loop {
+        let problem = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(TopicError::Kafka(error)) => error.to_string(),
+            Err(unfit) => return Err(unfit.into()),
+        };
+        if problem != told {
+            tracing::warn!(error = problem, "schemas cannot be read yet, trying again until they can");
+            told = problem;
         }
+        tokio::time::sleep(backoff.next()).await;
     }
 }

@@ -30,19 +30,23 @@ pub enum TopicError {
     },
 }
 
-/// Makes the topic if it is absent, and checks that it keeps every schema, in order.
+/// Makes the topic if it is absent, and says whether it did; one that is there keeps the order of records.
 ///
 /// # Errors
 /// When Kafka cannot be asked, or the topic is not fit.
-pub async fn ensure(admin: &Admin, config: &SchemasConfig) -> Result<(), TopicError> {
-    let topics = admin.topics().await?;
-    match topics.iter().find(|topic| topic.name == config.topic).map(|topic| topic.partitions.len()) {
-        Some(1) => {}
-        Some(partitions) => return Err(TopicError::Partitioned { topic: config.topic.clone(), partitions }),
-        // Made as it should be; its settings may not be known to the broker yet.
-        None if create(admin, config).await? => return Ok(()),
-        None => {}
+pub async fn ensure(admin: &Admin, config: &SchemasConfig) -> Result<bool, TopicError> {
+    match admin.topic(&config.topic).await?.map(|topic| topic.partitions.len()) {
+        Some(1) => Ok(false),
+        Some(partitions) => Err(TopicError::Partitioned { topic: config.topic.clone(), partitions }),
+        None => Ok(create(admin, config).await?),
     }
+}
+
+/// Whether the topic keeps every schema.
+///
+/// # Errors
+/// When Kafka cannot be asked, or the topic is not fit.
+pub async fn check_compacted(admin: &Admin, config: &SchemasConfig) -> Result<(), TopicError> {
     let settings = admin.topic_settings(std::slice::from_ref(&config.topic), "cleanup.policy").await?;
     let unknown = || KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition);
     let policy = settings.get(&config.topic).cloned().ok_or_else(unknown).map_err(AdminError::from)?;

@@ -14,7 +14,7 @@ use rdkafka::{ClientContext, Offset};
 
 use crate::config::SchemasConfig;
 use crate::log::{self, Encoded, MaxIds};
-use crate::reader::{POLL, consumer};
+use crate::reader::{POLL, Reach, consumer};
 
 /// Room for the headers of a record, beside key and value.
 const RECORD_OVERHEAD: u64 = 1024;
@@ -145,7 +145,7 @@ impl std::fmt::Debug for Transactions {
 /// Looks at the ids of all records from where the last scan ended to the end of the log, aborted ones too.
 pub(crate) fn scan(kafka: &KafkaConfig, config: &SchemasConfig, from: Scanned) -> KafkaResult<Scanned> {
     let start = if from.next_offset == 0 { Offset::Beginning } else { Offset::Offset(from.next_offset) };
-    let consumer = consumer(kafka, config, "read_uncommitted", start)?;
+    let consumer = consumer(kafka, config, "read_uncommitted", (Reach::End, start))?;
     let mut scanned = from;
     let mut deadline = Instant::now() + config.write_timeout;
     while Instant::now() < deadline {

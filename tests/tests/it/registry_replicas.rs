@@ -170,6 +170,41 @@ async fn replicas_give_each_schema_one_id_and_read_what_was_written_at_them() {
 }
 
 #[tokio::test]
+async fn replicas_that_start_together_may_contend_but_give_each_schema_one_id() {
+    let stack = Stack::servers(Options::new(Generation::V1)).await.unwrap();
+    let mut registries: Vec<Registry> = ["first", "second", "third"]
+        .map(|label| stack.launch_another_registry(label, &json!({})).unwrap())
+        .into_iter()
+        .collect();
+    let mut tasks = JoinSet::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    for registry in &mut registries {
+        registry.service.ready().await.unwrap();
+        // From its first moment on, while who writes may change once more.
+        for number in 0..CLIENTS {
+            let (client, stop) = (client(&registry.url()), stop.clone());
+            tasks.spawn(async move {
+                let (subject, text) = schema(number, 0);
+                Ids::from([(subject.clone(), insist(&client, &subject, &text, &stop).await.unwrap())])
+            });
+        }
+    }
+    let answers = tokio::time::timeout(DEADLINE, tasks.join_all()).await.unwrap();
+    assert_eq!(answers.len(), CLIENTS * registries.len());
+    let given: Ids = answers.iter().flatten().map(|(subject, id)| (subject.clone(), *id)).collect();
+    for (subject, id) in answers.iter().flatten() {
+        assert_eq!(given.get(subject), Some(id), "{subject} has two ids");
+    }
+    assert_unique(&given);
+    for registry in &registries {
+        eventually("all replicas know all", || async { Ok(ids_at(&registry.url()).await == given) })
+            .await
+            .unwrap();
+    }
+    one_writes(&registries).await;
+}
+
+#[tokio::test]
 async fn every_write_works_at_every_replica_and_errors_are_the_writers() {
     let (_stack, registries) = replicas().await;
     let (_writer, other) = in_order(registries).await;
