@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use efd_kafka::{KafkaConfig, ReplicationFactor};
 use efd_schema::{RegistryConfig, TopicSubname};
 use efd_service::http::is_address;
-use efd_service::{ConfigError, Env, LogConfig, LogFormat, ServiceConfig, Settings};
+use efd_service::{Access, ConfigError, Env, LogConfig, LogFormat, ServiceConfig, Settings};
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::GatewayAccess;
 use crate::influxdb::InfluxDbConfig;
 use crate::sinks::{SinkConfig, default_admin};
 
@@ -24,8 +25,11 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// InfluxDB.
     pub influxdb: InfluxDbConfig,
-    /// Address of the gateway's gRPC. Default `http://localhost:9180`.
+    /// Address of the gateway's gRPC; https where it has a certificate. Default `http://localhost:9180`; environment
+    /// `EFD_GATEWAY_URL`.
     pub gateway: String,
+    /// Credentials for the gateway.
+    pub gateway_access: GatewayAccess,
     /// Sink workers by name, each with the address of its admin port, and with the components and topics that it
     /// owns. Default one worker, `main`, on `http://localhost:9603`.
     pub sinks: BTreeMap<String, SinkConfig>,
@@ -50,6 +54,7 @@ impl Default for Config {
             registry: RegistryConfig::default(),
             influxdb: InfluxDbConfig::default(),
             gateway: "http://localhost:9180".into(),
+            gateway_access: GatewayAccess::default(),
             sinks: BTreeMap::from([(
                 "main".into(),
                 SinkConfig { admin: default_admin(), ..SinkConfig::default() },
@@ -77,9 +82,9 @@ impl Settings for Config {
         self.kafka.overlay(env)?;
         self.registry.overlay(env)?;
         self.influxdb.overlay(env)?;
-        if let Some(url) = env.get("EFD_GATEWAY_URL") {
-            url.clone_into(&mut self.gateway);
-        }
+        let GatewayAccess { username, password, token, .. } = &mut self.gateway_access;
+        let gateway = Access { url: &mut self.gateway, username, password, token: Some(token) };
+        gateway.overlay(env, "EFD_GATEWAY")?;
         self.topic_subname.overlay(env);
         self.replication_factor.overlay(env)
     }

@@ -38,7 +38,6 @@ pub struct GetArgs {
 pub async fn run(config: &Config, args: &GetArgs) -> anyhow::Result<ExitCode> {
     let range = args.range.range()?;
     let output = if args.plot { Output::plot(range) } else { Output::open(&args.output)? };
-    let mut gateway = connect(config).await?;
     let selection =
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let request = QueryRangeRequest {
@@ -46,8 +45,11 @@ pub async fn run(config: &Config, args: &GetArgs) -> anyhow::Result<ExitCode> {
         range: Some(range.asked()),
         ..QueryRangeRequest::default()
     };
-    let stream = gateway.query_range(request).await.map_err(|status| refusal(&status))?.into_inner();
-    let rows = rows::receive(stream, output, Progress::over(range)).await?;
+    let asked = async {
+        let answer = connect(config).await?.query_range(request).await;
+        Ok(answer.map_err(|status| refusal(&status))?.into_inner())
+    };
+    let rows = rows::receive(asked, output, Progress::over(range)).await?;
     if rows == 0 {
         let (start, end) = (format_time(range.start), format_time(range.end));
         output::complain(&format!("no records of {} between {start} and {end}", args.topic));

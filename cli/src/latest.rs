@@ -37,7 +37,6 @@ pub struct LatestArgs {
 /// Prints them in the order of time; none is no error.
 pub async fn run(config: &Config, args: &LatestArgs) -> anyhow::Result<ExitCode> {
     let output = Output::open(&args.output)?;
-    let mut gateway = connect(config).await?;
     let selection =
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let request = QueryLatestRequest {
@@ -46,8 +45,11 @@ pub async fn run(config: &Config, args: &LatestArgs) -> anyhow::Result<ExitCode>
         before: args.before.map(timestamp),
         ..QueryLatestRequest::default()
     };
-    let stream = gateway.query_latest(request).await.map_err(|status| refusal(&status))?.into_inner();
-    if rows::receive(stream, output, Progress::endless()).await? == 0 {
+    let asked = async {
+        let answer = connect(config).await?.query_latest(request).await;
+        Ok(answer.map_err(|status| refusal(&status))?.into_inner())
+    };
+    if rows::receive(asked, output, Progress::endless()).await? == 0 {
         output::complain(&format!("there are no such records of {}", args.topic));
     }
     Ok(ExitCode::SUCCESS)

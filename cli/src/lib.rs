@@ -37,5 +37,6 @@ mod window;
 
 pub use command::main;
 pub use config::Config;
+pub use gateway::GatewayAccess;
 pub use metrics::Metrics;
 pub use sinks::SinkConfig;

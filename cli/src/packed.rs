@@ -57,7 +57,6 @@ enum ReferenceScale {
 pub async fn run(config: &Config, args: &PackedArgs) -> anyhow::Result<ExitCode> {
     let range = args.range.range()?;
     let output = if args.plot { Output::plot(range) } else { Output::open(&args.output)? };
-    let mut gateway = connect(config).await?;
     let selection =
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let scale = match args.reference_scale {
@@ -72,8 +71,11 @@ pub async fn run(config: &Config, args: &PackedArgs) -> anyhow::Result<ExitCode>
         reference_scale: scale.into(),
         times: times.into(),
     };
-    let stream = gateway.query_packed(request).await.map_err(|status| refusal(&status))?.into_inner();
-    let samples = rows::receive(stream, output, Progress::over(range)).await?;
+    let asked = async {
+        let answer = connect(config).await?.query_packed(request).await;
+        Ok(answer.map_err(|status| refusal(&status))?.into_inner())
+    };
+    let samples = rows::receive(asked, output, Progress::over(range)).await?;
     if samples == 0 {
         let (start, end) = (format_time(range.start), format_time(range.end));
         output::complain(&format!("no samples of {} between {start} and {end}", args.topic));

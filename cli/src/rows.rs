@@ -7,7 +7,6 @@ mod record;
 mod text;
 
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
@@ -171,26 +170,33 @@ impl Output {
     }
 }
 
-/// Takes an answer to its end, and gives the number of its rows. A file that was begun is removed where that fails or is interrupted.
+/// Asks, takes the answer to its end, and gives the number of its rows. A file that was begun is removed where that fails or is
+/// interrupted.
 pub async fn receive<A: Answer>(
+    asked: impl Future<Output = anyhow::Result<Streaming<A>>>,
+    output: Output,
+    progress: Progress,
+) -> anyhow::Result<u64> {
+    if output.file.is_none() {
+        // What goes to standard output needs no care, so that a signal ends the process.
+        return take(asked.await?, output, progress).await;
+    }
+    tokio::select! {
+        biased;
+        error = crate::output::interrupted() => Err(error),
+        rows = async { take(asked.await?, output, progress).await } => rows,
+    }
+}
+
+async fn take<A: Answer>(
     mut stream: Streaming<A>,
     mut output: Output,
     mut progress: Progress,
 ) -> anyhow::Result<u64> {
-    let is_file = output.file.is_some();
-    let mut interrupted = pin!(async {
-        // What goes to standard output needs no care, so that the signal ends the process.
-        if is_file { crate::output::interrupted().await } else { std::future::pending().await }
-    });
-    loop {
-        let answer = tokio::select! {
-            answer = stream.message() => answer.map_err(|status| refusal(&status))?,
-            error = &mut interrupted => return Err(error),
-        };
-        let Some(answer) = answer else { break };
+    while let Some(answer) = stream.message().await.map_err(|status| refusal(&status))? {
         match answer.part() {
             Some(Part::Header(header)) => {
-                progress.suspend(|| output.rows.header(header)).with_context(|| output.what.clone())?
+                progress.suspend(|| output.rows.header(header)).with_context(|| output.what.clone())?;
             }
             Some(Part::Batch(batch)) => {
                 progress.add(&batch);

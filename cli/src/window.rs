@@ -91,7 +91,6 @@ impl From<Statistic> for Aggregate {
 pub async fn run(config: &Config, args: &WindowArgs) -> anyhow::Result<ExitCode> {
     let range = args.range.range()?;
     let output = if args.plot { Output::plot(range) } else { Output::open(&args.output)? };
-    let mut gateway = connect(config).await?;
     let selection =
         Selection { topic: args.topic.clone(), fields: args.fields.clone(), sal_index: args.index };
     let request = QueryWindowRequest {
@@ -101,8 +100,11 @@ pub async fn run(config: &Config, args: &WindowArgs) -> anyhow::Result<ExitCode>
         aggregates: args.statistics.iter().map(|statistic| Aggregate::from(*statistic).into()).collect(),
         empty_intervals: args.empty,
     };
-    let stream = gateway.query_window(request).await.map_err(|status| refusal(&status))?.into_inner();
-    rows::receive(stream, output, Progress::over(range)).await?;
+    let asked = async {
+        let answer = connect(config).await?.query_window(request).await;
+        Ok(answer.map_err(|status| refusal(&status))?.into_inner())
+    };
+    rows::receive(asked, output, Progress::over(range)).await?;
     Ok(ExitCode::SUCCESS)
 }
 

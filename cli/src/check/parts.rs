@@ -9,6 +9,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::Finding;
 use crate::config::Config;
+use crate::gateway;
 use crate::influxdb::InfluxDbClient;
 
 /// Bound on the gateway's answer.
@@ -77,7 +78,7 @@ pub async fn influxdb(config: &Config) -> anyhow::Result<Vec<Finding>> {
 pub async fn gateway(config: &Config) -> Vec<Finding> {
     let what = config.gateway.clone();
     let remedy = "start the gateway, or correct gateway in the configuration";
-    vec![match serving(&config.gateway).await {
+    vec![match serving(config).await {
         Ok(ServingStatus::Serving) => Finding::good("gateway", what, "serving"),
         Ok(status) => {
             Finding::bad("gateway", what, status.as_str_name(), "look at its /readyz: InfluxDB may be away")
@@ -86,10 +87,8 @@ pub async fn gateway(config: &Config) -> Vec<Finding> {
     }]
 }
 
-async fn serving(address: &str) -> anyhow::Result<ServingStatus> {
-    let endpoint = tonic::transport::Endpoint::from_shared(address.to_owned())?
-        .connect_timeout(GATEWAY_TIMEOUT)
-        .timeout(GATEWAY_TIMEOUT);
+async fn serving(config: &Config) -> anyhow::Result<ServingStatus> {
+    let endpoint = gateway::endpoint(config)?.timeout(GATEWAY_TIMEOUT);
     let mut client = HealthClient::new(endpoint.connect().await?);
     let answer = client.check(HealthCheckRequest::default()).await?.into_inner();
     Ok(ServingStatus::try_from(answer.status)?)

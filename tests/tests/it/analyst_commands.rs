@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use efd_tests::{Generation, Output, binary, efd, efd_python};
+use efd_tests::{GATEWAY_TOKENS, Generation, Output, binary, certificates, efd, efd_python, eventually};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -61,6 +61,8 @@ async fn each_command_gives_what_was_recorded(#[case] generation: Generation) {
     charts(&commands).await;
     terminals(&commands).await;
     refusals(&commands).await;
+    an_interrupted_file_is_not_left(&gateway, &commands).await;
+    credentials(gateway, commands).await;
 }
 
 async fn newest_and_statistics(commands: &Commands) {
@@ -260,4 +262,59 @@ async fn refusals(commands: &Commands) {
     let plain = commands.run(&all(&["get", MAIN, "--plot"])).await;
     assert_eq!(plain.code, Some(2), "{}", plain.err);
     assert_eq!(commands.files(), before, "nothing is left of what failed");
+}
+
+/// The command waits for a gateway that is paused, with its file begun.
+async fn an_interrupted_file_is_not_left(gateway: &Gateway, commands: &Commands) {
+    let before = commands.files();
+    let service = gateway.stack.gateway.as_ref().unwrap();
+    service.pause().unwrap();
+    let path = commands.path("interrupted.parquet");
+    let mut command = tokio::process::Command::new(binary("efd").unwrap());
+    command.args(["get", MAIN, "--output", &path]).args(RANGE).env("EFD_CONFIG", &commands.config);
+    let child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    eventually("the file is begun", async || Ok(commands.files() == before + 1)).await.unwrap();
+    let pid = child.id().unwrap().to_string();
+    tokio::process::Command::new("kill").args(["-INT", &pid]).status().await.unwrap();
+    let output = tokio::time::timeout(efd_tests::DEADLINE, child.wait_with_output()).await.unwrap().unwrap();
+    service.resume().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "efd: interrupted\n");
+    assert_eq!((output.status.code(), commands.files()), (Some(1), before));
+}
+
+/// A gateway with TLS and credentials, and a command that has both, one, or a wrong one.
+async fn credentials(gateway: Gateway, commands: Commands) {
+    let Gateway { mut stack, client } = gateway;
+    drop(client);
+    stack.gateway.take().unwrap().terminate().await.unwrap();
+    let files = certificates(stack.folder()).unwrap();
+    let settings = json!({
+        "tls": {"certificate_file": files.keystore, "key_file": files.keystore},
+        "credentials": [{"name": "notebooks"}],
+    });
+    stack.start_gateway_with(&settings).await.unwrap();
+    let mut config: Value =
+        serde_json::from_str(&std::fs::read_to_string(&commands.config).unwrap()).unwrap();
+    config["gateway"] = stack.gateway_url().replace("http://", "https://").into();
+    config["gateway_access"] = json!({"ca_file": files.authority});
+    std::fs::write(&commands.config, config.to_string()).unwrap();
+
+    let [(name, token), _] = GATEWAY_TOKENS;
+    let ask = async |environment: &[(&str, &str)]| {
+        efd(Some(&commands.config), &["latest", MAIN, "--fields", "count"], environment).await.unwrap()
+    };
+    let basic = [("EFD_GATEWAY_USERNAME", name), ("EFD_GATEWAY_PASSWORD", token)];
+    for environment in [&[("EFD_GATEWAY_TOKEN", token)][..], &basic] {
+        let answer = ask(environment).await;
+        assert!(answer.code == Some(0) && answer.out.contains("39"), "{answer:?}");
+    }
+    for environment in [&[][..], &[("EFD_GATEWAY_TOKEN", "wrong")]] {
+        let answer = ask(environment).await;
+        assert!(answer.code == Some(1) && answer.err.lines().count() == 1, "{answer:?}");
+        assert!(answer.err.contains("EFD_GATEWAY_TOKEN"), "{}", answer.err);
+    }
+    config["gateway_access"] = json!({});
+    std::fs::write(&commands.config, config.to_string()).unwrap();
+    let untrusting = ask(&[("EFD_GATEWAY_TOKEN", token)]).await;
+    assert!(untrusting.code == Some(1) && untrusting.err.contains("certificate"), "{untrusting:?}");
 }

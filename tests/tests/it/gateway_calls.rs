@@ -25,7 +25,7 @@ use rows::{FIRST, MAIN, MAIN_SCHEMA, OTHER, OTHER_SCHEMA, PACKED, PACKED_SCHEMA,
 
 pub struct Gateway {
     pub stack: Stack,
-    client: QueryServiceClient<Channel>,
+    pub client: QueryServiceClient<Channel>,
 }
 
 impl Gateway {
