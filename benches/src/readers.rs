@@ -134,16 +134,16 @@ pub async fn python(
     })
 }
 
-/// Reads with curl in pieces, from the gateway or from InfluxDB itself, whose addresses differ in nothing else.
+/// Reads with curl, from the gateway or from InfluxDB itself, in pieces or as one object.
 ///
 /// # Errors
 /// When it fails.
-pub async fn curl(address: &str, range: Range<'_>) -> anyhow::Result<Reading> {
+pub async fn curl(address: &str, range: Range<'_>, in_pieces: bool) -> anyhow::Result<Reading> {
     let query = format!("q={}", range.statement());
     let mut command = Command::new("curl");
     command
         .args(["--silent", "--show-error", "--fail", "--no-buffer", "--data-urlencode", &query])
-        .args(["--data", "db=efd", "--data", "epoch=ns", "--data", "chunked=true"])
+        .args(["--data", "db=efd", "--data", "epoch=ns", "--data", &format!("chunked={in_pieces}")])
         .arg(format!("{address}/query"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

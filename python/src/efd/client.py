@@ -62,7 +62,8 @@ class EfdClient(CompatibleMethods):
     db_name : `str`, optional
         Name of the database in InfluxDB, for texts of InfluxQL.
     creds_service : `str`, optional
-        Address of a Segwarides service for names that the file of ``EFDAUTH`` does not have.
+        Address of a Segwarides service for names that the file of ``EFDAUTH`` does not have; ``https://name:token@host/``
+        shows it who asks.
     timeout : `float`, optional
         Seconds that an answer may take; for iterators, that each part of it may.
     client : `grpc.aio.Channel`, optional

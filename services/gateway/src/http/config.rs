@@ -30,7 +30,8 @@ pub struct HttpConfig {
     /// `lsst-efd-client` waits.
     #[serde(with = "humantime_serde")]
     pub max_time: Duration,
-    /// Rows that InfluxDB gathers before it sends them, where the client does not say. Default 1000.
+    /// Rows that InfluxDB gathers before it sends them, and looks whether anybody still wants them, where the client does not say.
+    /// Default 250.
     pub chunk_rows: usize,
     /// Connections at the same time; further ones wait until one ends. Default 1024.
     pub max_connections: usize,
@@ -54,7 +55,7 @@ impl Default for HttpConfig {
             max_waiting: 64,
             max_wait: Duration::from_secs(2),
             max_time: Duration::from_secs(900),
-            chunk_rows: 1000,
+            chunk_rows: 250,
             max_connections: 1024,
             header_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(10),
