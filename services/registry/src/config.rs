@@ -287,6 +287,7 @@ mod tests {
             ("schemas: {write_timeout: 100ms}", "schemas.write_timeout"),
             ("schemas: {write_timeout: 10min}", "schemas.write_timeout"),
             ("upstream: {url: somewhere}", "upstream.url"),
+            ("upstream: {url: 'ftp://registry:8081'}", "upstream.url"),
             ("upstream: {shadow: {}}", "upstream.url"),
             ("upstream: {url: 'http://a:b@c'}", "upstream.url"),
             ("upstream: {timeout: 0s}", "upstream.timeout"),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::Uri;
 use bytesize::ByteSize;
+use efd_service::http::is_address;
 use efd_service::{Access, ConfigError, Env, Secret};
 use serde::{Deserialize, Serialize};
 
@@ -113,8 +113,6 @@ impl UpstreamConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let is_address =
-            |url: &str| url.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some());
         let rules = [
             (
                 self.url().is_none_or(is_address),
