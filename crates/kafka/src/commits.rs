@@ -7,14 +7,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::{BatchId, OffsetLedger, TopicPartition};
 
 /// Takes offsets that may be committed to the group's coordinator.
 pub trait Committer: Send + Sync {
-    /// Hands the offsets over; in `Async` mode the outcome comes later.
+    /// Hands the offsets over; in `Async` mode nobody hears the outcome.
     ///
     /// # Errors
     /// When the coordinator refuses them, or nothing could be handed over.
@@ -64,6 +64,21 @@ struct CommitState {
     owned: HashSet<TopicPartition>,
     /// Nobody writes any more: there is nothing to wait for.
     has_ended: bool,
+}
+
+impl<T: Follower + ?Sized + 'static> Commits<T> {
+    /// [`Commits::commit`] on a thread that may block.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn commit_on_thread(self: &Arc<Self>, committer: Arc<dyn Committer>) -> KafkaResult<usize> {
+        let commits = self.clone();
+        let ended = tokio::task::spawn_blocking(move || commits.commit(&*committer)).await;
+        // Nobody cancels it, and it does not panic.
+        ended.unwrap_or(Err(KafkaError::Canceled)).inspect_err(|error| {
+            tracing::info!(%error, "offset commit failed, it is tried again");
+        })
+    }
 }
 
 impl<T: Follower + ?Sized> Commits<T> {
@@ -156,7 +171,7 @@ impl<T: Follower + ?Sized> Commits<T> {
     /// A commit failed; its offsets are tried again with the next one, if they are the last that the coordinator was asked to take
     /// since the partition came. A failure that is heard of later must not bring older offsets back: the group would stand
     /// behind what is written.
-    pub fn failed(&self, offsets: &TopicPartitionList) {
+    fn failed(&self, offsets: &TopicPartitionList) {
         let mut state = self.state();
         for element in offsets.elements() {
             let partition = TopicPartition { topic: element.topic().into(), partition: element.partition() };
@@ -193,11 +208,13 @@ impl<T: Follower + ?Sized> Commits<T> {
         self.is_closed.notify_all();
     }
 
-    /// Commits what may be committed; in `Async` mode the coordinator is only asked.
+    /// Commits what may be committed, and waits for the coordinator; gives of how many partitions. Only a commit that is waited for
+    /// tells that it failed, as it does when it crosses a rebalance: librdkafka gives the event interface that rdkafka uses no
+    /// outcome of others.
     ///
     /// # Errors
     /// When the coordinator does not take it, or cannot be asked; it is tried again with the next commit.
-    pub fn commit(&self, committer: &dyn Committer, mode: CommitMode) -> KafkaResult<()> {
+    pub fn commit(&self, committer: &dyn Committer) -> KafkaResult<usize> {
         let kept = {
             let mut state = self.state();
             let kept = std::mem::take(&mut state.kept);
@@ -205,13 +222,14 @@ impl<T: Follower + ?Sized> Commits<T> {
             kept
         };
         if kept.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let mut offsets = TopicPartitionList::with_capacity(kept.len());
         for (partition, next) in &kept {
             add_offset(&mut offsets, partition, *next);
         }
-        committer.commit_offsets(&offsets, mode).inspect_err(|_| self.failed(&offsets))
+        let committed = committer.commit_offsets(&offsets, CommitMode::Sync);
+        committed.inspect_err(|_| self.failed(&offsets)).map(|()| kept.len())
     }
 
     /// Everything in the batch was accepted or dead-lettered.

@@ -37,20 +37,20 @@ fn a_revoked_partition_commits_what_is_written_and_nothing_later() {
     assert_eq!(*coordinator.committed.lock().unwrap(), BTreeMap::from([("a".into(), 5)]));
     commits.close(second);
     let ready = commits.ready();
-    commits.commit(&coordinator, CommitMode::Sync).unwrap();
+    commits.commit(&coordinator).unwrap();
     assert_eq!(
         coordinator.committed.lock().unwrap().len(),
         1,
         "nothing is committed before it is accounted for"
     );
     commits.keep(ready);
-    commits.commit(&coordinator, CommitMode::Sync).unwrap();
+    commits.commit(&coordinator).unwrap();
     assert_eq!(*coordinator.committed.lock().unwrap(), BTreeMap::from([("a".into(), 5), ("b".into(), 9)]));
     // A late failure does not bring the partition back.
     let mut late = TopicPartitionList::new();
     add_offset(&mut late, &a, 5);
     commits.failed(&late);
-    commits.commit(&coordinator, CommitMode::Sync).unwrap();
+    commits.commit(&coordinator).unwrap();
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_failure_heard_late_does_not_set_the_group_back() {
         let batch = commits.open(vec![(a.clone(), next)]);
         commits.close(batch);
         commits.keep(commits.ready());
-        commits.commit(&coordinator, CommitMode::Async).unwrap();
+        commits.commit(&coordinator).unwrap();
     }
     let failed = |next| {
         let mut offsets = TopicPartitionList::new();
@@ -74,7 +74,7 @@ fn a_failure_heard_late_does_not_set_the_group_back() {
     assert!(!commits.has_kept());
     failed(9);
     assert!(commits.has_kept());
-    commits.commit(&coordinator, CommitMode::Async).unwrap();
+    commits.commit(&coordinator).unwrap();
     // Another may have gone further while the partition was away.
     commits.revoked(std::slice::from_ref(&a), &coordinator);
     commits.assigned(std::slice::from_ref(&a));

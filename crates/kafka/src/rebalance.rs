@@ -1,4 +1,4 @@
-//! The context of a consumer: hears which partitions come and go, and whether commits arrived.
+//! The context of a consumer: hears which partitions come and go.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use crate::{Commits, Follower, QuietContext, TopicPartition};
@@ -15,9 +15,6 @@ use crate::{Commits, Follower, QuietContext, TopicPartition};
 pub trait Observer: Send + Sync + 'static {
     /// The consumer owns so many partitions now.
     fn owned(&self, _partitions: usize) {}
-
-    /// The coordinator took a commit, or did not.
-    fn committed(&self, _is_taken: bool) {}
 
     /// What librdkafka tells about itself, in JSON, where that is asked for.
     fn statistics(&self, _json: &[u8]) {}
@@ -110,34 +107,6 @@ impl<O: Observer, T: Follower + ?Sized + 'static> ConsumerContext for Rebalances
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
         }
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let refused = refused(&result, offsets);
-        self.observer.committed(refused.count() == 0);
-        if let Some(first) = refused.elements().first() {
-            let error = result.err().or(first.error().err()).map(|error| error.to_string());
-            // Nothing is lost: these records are at worst written twice.
-            tracing::warn!(
-                partitions = refused.count(),
-                topic = first.topic(),
-                error,
-                "offset commit failed, it is tried again"
-            );
-            self.commits.failed(&refused);
-        }
-    }
-}
-
-/// The offsets that were not taken: all, or those with an error of their own.
-fn refused(result: &KafkaResult<()>, offsets: &TopicPartitionList) -> TopicPartitionList {
-    let mut refused = TopicPartitionList::new();
-    for element in offsets.elements() {
-        if result.is_err() || element.error().is_err() {
-            // Takes every offset that it gave.
-            let _ = refused.add_partition_offset(element.topic(), element.partition(), element.offset());
-        }
-    }
-    refused
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {

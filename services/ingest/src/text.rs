@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use efd_kafka::{Commits, ConsumerThread, DeadLetterOffice, Producer};
 use efd_service::{Context, Latch};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaResult;
 use tokio::sync::mpsc;
 
@@ -96,7 +96,7 @@ pub async fn run(
 async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>, within: Duration) {
     let leaving = tokio::task::spawn_blocking(move || {
         commits.keep(commits.ready());
-        if let Err(error) = commits.commit(&*consumer, CommitMode::Sync) {
+        if let Err(error) = commits.commit(&*consumer) {
             tracing::warn!(%error, "last commit of text records failed, some are written again after the next start");
         }
         drop(consumer);

@@ -7,7 +7,7 @@ use efd_kafka::ConsumerThread;
 use efd_schema::RegistryClient;
 use efd_service::Stop;
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaResult;
 use tokio::sync::mpsc;
 
@@ -195,7 +195,7 @@ fn connect(config: &Config, group: &str, context: Rebalances) -> KafkaResult<Bas
 /// Commits what is written and leaves the group, on a thread that may block.
 async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>) {
     let leaving = tokio::task::spawn_blocking(move || {
-        if let Err(error) = commits.commit(&*consumer, CommitMode::Sync) {
+        if let Err(error) = commits.commit(&*consumer) {
             tracing::warn!(%error, "last commit failed, some records are written again after the next start");
         }
         drop(consumer);

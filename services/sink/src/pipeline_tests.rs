@@ -9,6 +9,7 @@ use efd_schema::{RegistryConfig, avro, wire};
 use efd_service::{Instance, Settings as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
 use crate::bounds::{BatchConfig, RetryConfig};
@@ -248,6 +249,18 @@ async fn a_destination_that_is_away_fills_the_queue_and_loses_nothing() {
     until("everything", || world.stored().len() == 400).await;
     running.stop().await;
     assert_eq!(world.stored.lock().unwrap().len(), 400, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_refused_is_tried_again_also_when_no_more_records_come() {
+    let world = World::new(&["lsst.sal.Test.a"]).await;
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+    world.cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refusal, refusal]);
+    world.produce("lsst.sal.Test.a", KNOWN, 0..5).await;
+    let running = Running::start(world.config());
+    until("points", || world.stored().len() == 5).await;
+    until("commit", || world.committed("lsst.sal.Test.a") == Some(5)).await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

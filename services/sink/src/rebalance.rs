@@ -32,10 +32,6 @@ impl Observer for Watch {
         self.metrics.assigned_partitions(&self.destination, partitions);
     }
 
-    fn committed(&self, is_taken: bool) {
-        self.metrics.commit_ended(is_taken);
-    }
-
     fn statistics(&self, json: &[u8]) {
         self.metrics.lag(&self.destination, &lag::lag(json, &self.metrics));
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use efd_kafka::{BatchId, Committer};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use rdkafka::consumer::CommitMode;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
@@ -108,9 +107,9 @@ impl Writer {
             tracker.keep().await;
         }
         self.commits.keep(ready);
-        if let Err(error) = self.commits.commit(&*self.committer, CommitMode::Async) {
-            // Nothing is lost, and the next commit comes soon.
-            tracing::debug!(%error, "commit failed");
+        match self.commits.commit_on_thread(self.committer.clone()).await {
+            Ok(0) => {}
+            outcome => self.metrics.commit_ended(outcome.is_ok()),
         }
     }
 

@@ -10,7 +10,7 @@ use efd_kafka::{
 };
 use efd_service::Backoff;
 use rdkafka::Message as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::OwnedMessage;
 use thiserror::Error;
@@ -104,7 +104,7 @@ impl Writer {
             tokio::select! {
                 biased;
                 // Also without new lines, since a commit that failed is to be repeated.
-                _ = commit_tick.tick() => self.commit(),
+                _ = commit_tick.tick() => self.commit().await,
                 filled = batches.recv() => match filled {
                     Some(filled) => {
                         self.parts.metrics.text_queued(batches.len());
@@ -117,11 +117,10 @@ impl Writer {
         }
     }
 
-    fn commit(&self) {
+    async fn commit(&self) {
         self.commits.keep(self.commits.ready());
-        if let Err(error) = self.commits.commit(&*self.consumer, CommitMode::Async) {
-            tracing::debug!(%error, "commit failed, it is tried again");
-        }
+        // It says by itself when it fails, and the next one comes soon.
+        let _ = self.commits.commit_on_thread(self.consumer.clone()).await;
     }
 
     async fn write(&mut self, lines: &[OwnedMessage]) -> Result<(), WriteError> {
