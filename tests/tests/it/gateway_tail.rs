@@ -53,14 +53,14 @@ async fn history_and_present_meet_without_gap_or_duplicate(
     let mut again = Tail::start(&stack, Some(0)).await;
     again.until(|again| again.is_live && again.has(&records)).await;
     for selection in 0..TOPICS.len() {
-        let (rows, records) = (tail.rows(selection, partitions), records[selection]);
+        let (rows, records) = (tail.rows(selection), records[selection]);
         let numbers: Vec<&Value> = rows.iter().map(|(_, values)| &values[0]).collect();
         assert_eq!(numbers, (1..=records).map(Value::from).collect::<Vec<_>>().iter().collect::<Vec<_>>());
         let times: HashSet<i64> = rows.iter().map(|(time, _)| *time).collect();
         assert_eq!(times.len() as u64, records);
         // The last rows, which Kafka gave, are the same as those that InfluxDB has now.
-        assert_eq!(again.rows(selection, partitions), rows);
-        let live = live.rows(selection, partitions);
+        assert_eq!(again.rows(selection), rows);
+        let live = live.rows(selection);
         assert!(live.len() < rows.len() && live.iter().all(|row| rows.contains(row)));
         let times: HashSet<i64> = live.iter().map(|(time, _)| *time).collect();
         assert_eq!(times.len(), live.len());
@@ -141,12 +141,11 @@ impl Tail {
         })
     }
 
-    /// Rows of a topic as they came; from several partitions, which have no order between them, in that of time.
-    fn rows(&self, selection: usize, partitions: u16) -> Vec<(i64, Vec<Value>)> {
+    /// Rows of a topic in the order of time: partitions have none between them, and where history and present meet, a few rows may
+    /// come before older ones.
+    fn rows(&self, selection: usize) -> Vec<(i64, Vec<Value>)> {
         let mut rows = self.answered[selection].rows.clone();
-        if partitions > 1 {
-            rows.sort_by_key(|(time, _)| *time);
-        }
+        rows.sort_by_key(|(time, _)| *time);
         rows
     }
 }
