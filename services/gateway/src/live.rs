@@ -36,7 +36,9 @@ pub type Offsets = HashMap<Partition, i64>;
 #[derive(Clone)]
 pub struct Live {
     consumer: Arc<BaseConsumer<QuietContext>>,
+    config: KafkaConfig,
     servers: String,
+    has_read: bool,
 }
 
 /// Some records, and which partitions have come to their ends.
@@ -61,18 +63,22 @@ impl Live {
     /// When librdkafka does not take a setting.
     pub fn new(config: &KafkaConfig) -> Result<Self, QueryError> {
         let servers = config.bootstrap_servers().to_owned();
-        let mut client = config.client("efd-gateway");
-        client
-            // Never joined: only assigned partitions are read, and nothing is committed.
-            .set("group.id", "efd-gateway-tail")
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("enable.partition.eof", "true")
-            .set("fetch.wait.max.ms", "100")
-            .set("queued.max.messages.kbytes", "4096");
-        let consumer = client.create_with_context(config.context());
-        let consumer = consumer.map_err(|error| failed(&servers, &error))?;
-        Ok(Self { consumer: Arc::new(consumer), servers })
+        let consumer = Arc::new(consumer(config).map_err(|error| failed(&servers, &error))?);
+        Ok(Self { consumer, config: config.clone(), servers, has_read: false })
+    }
+
+    /// Reads on with a new consumer, if this one has read anything. What an earlier assignment left behind, as the end of a partition,
+    /// does not say of which topic it is.
+    ///
+    /// # Errors
+    /// When librdkafka does not take a setting.
+    pub fn renew(&mut self) -> Result<(), QueryError> {
+        if self.has_read {
+            let old = std::mem::replace(self, Self::new(&self.config)?);
+            // It closes its connections.
+            tokio::task::spawn_blocking(move || drop(old));
+        }
+        Ok(())
     }
 
     /// The present ends of all partitions of topics.
@@ -127,7 +133,8 @@ impl Live {
     ///
     /// # Errors
     /// When the partitions cannot be assigned.
-    pub fn assign(&self, offsets: &Offsets) -> Result<(), QueryError> {
+    pub fn assign(&mut self, offsets: &Offsets) -> Result<(), QueryError> {
+        self.has_read = true;
         let mut list = TopicPartitionList::new();
         let mut assign = || {
             for ((topic, partition), offset) in offsets {
@@ -176,6 +183,19 @@ impl Live {
         let outcome = tokio::task::spawn_blocking(move || call(&consumer)).await;
         outcome.unwrap_or(Err(KafkaError::Canceled)).map_err(|error| failed(&self.servers, &error))
     }
+}
+
+fn consumer(config: &KafkaConfig) -> KafkaResult<BaseConsumer<QuietContext>> {
+    let mut client = config.client("efd-gateway");
+    client
+        // Never joined: only assigned partitions are read, and nothing is committed.
+        .set("group.id", "efd-gateway-tail")
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "100")
+        .set("queued.max.messages.kbytes", "4096");
+    client.create_with_context(config.context())
 }
 
 /// Whether waiting would not help a client that hears nothing meanwhile.

@@ -158,6 +158,7 @@ impl TailAnswer {
                 let from = join.saturating_sub(self.asked.overlap).div_euclid(MILLISECOND);
                 let mut open = self.kafka.since(topic, from, &self.ends).await?;
                 open.retain(|partition, offset| self.ends.get(partition).is_some_and(|end| *offset < *end));
+                self.kafka.renew()?;
                 self.kafka.assign(&open)?;
                 open
             }
