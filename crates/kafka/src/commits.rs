@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -21,7 +21,7 @@ pub trait Committer: Send + Sync {
     fn commit_offsets(&self, offsets: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()>;
 }
 
-impl<C: ConsumerContext + 'static> Committer for rdkafka::consumer::BaseConsumer<C> {
+impl<C: ConsumerContext + 'static> Committer for BaseConsumer<C> {
     fn commit_offsets(&self, offsets: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()> {
         self.commit(offsets, mode)
     }
@@ -239,6 +239,24 @@ impl<T: Follower + ?Sized> Commits<T> {
         state.ready.extend(offsets);
         drop(state);
         self.is_closed.notify_all();
+    }
+}
+
+/// Commits what may be committed and lets the last owner of a consumer leave its group, on a thread that may block; not longer than
+/// `within`.
+pub async fn leave<C, T>(consumer: Arc<BaseConsumer<C>>, commits: Arc<Commits<T>>, within: Duration)
+where
+    C: ConsumerContext + 'static,
+    T: Follower + ?Sized + 'static,
+{
+    let leaving = tokio::task::spawn_blocking(move || {
+        if let Err(error) = commits.commit(&*consumer) {
+            tracing::warn!(%error, "last commit failed, some records are written again after the next start");
+        }
+        drop(consumer);
+    });
+    if tokio::time::timeout(within, leaving).await.is_err() {
+        tracing::warn!("kafka did not answer while the consumer left its group");
     }
 }
 

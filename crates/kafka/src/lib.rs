@@ -22,7 +22,7 @@ mod replication;
 mod trace;
 
 pub use admin::{Admin, AdminError, GroupLag, TopicInfo, TopicSpec};
-pub use commits::{Commits, Committer, Follower};
+pub use commits::{Commits, Committer, Follower, leave};
 pub use config::KafkaConfig;
 pub use consumer::{ConsumerThread, PollHandler};
 pub use context::QuietContext;

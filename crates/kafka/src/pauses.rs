@@ -83,7 +83,7 @@ impl Pauses {
         consumer.pause(&list([partition]))
     }
 
-    /// Reads held ones on, unless all are to be paused.
+    /// Reads those of them on that are held, unless all are to be paused.
     ///
     /// # Errors
     /// When librdkafka cannot.
@@ -93,11 +93,10 @@ impl Pauses {
         partitions: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> KafkaResult<()> {
         let mut released = TopicPartitionList::new();
-        for partition in partitions {
-            self.held.remove(partition);
+        for partition in partitions.into_iter().filter(|partition| self.held.remove(*partition)) {
             released.add_partition(&partition.topic, partition.partition);
         }
-        if self.is_all { Ok(()) } else { consumer.resume(&released) }
+        if self.is_all || released.count() == 0 { Ok(()) } else { consumer.resume(&released) }
     }
 
     /// After each rebalance: forgets what went, and orders again.

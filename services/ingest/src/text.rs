@@ -83,26 +83,13 @@ pub async fn run(
     };
     drop(writer);
     commits.ended();
-    leave(consumer, commits, leave_within).await;
+    commits.keep(commits.ready());
+    efd_kafka::leave(consumer, commits, leave_within).await;
     let Some((written, read)) = outcome else { return Ok(()) };
     written?;
     match read.context("poll thread of the text source panicked")? {
         Some(error) => Err(error).context("kafka consumer of the text source cannot go on"),
         None => Ok(()),
-    }
-}
-
-/// Commits what is written and leaves the group, on a thread that may wait for brokers for longer than anybody else does.
-async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>, within: Duration) {
-    let leaving = tokio::task::spawn_blocking(move || {
-        commits.keep(commits.ready());
-        if let Err(error) = commits.commit(&*consumer) {
-            tracing::warn!(%error, "last commit of text records failed, some are written again after the next start");
-        }
-        drop(consumer);
-    });
-    if tokio::time::timeout(within, leaving).await.is_err() {
-        tracing::warn!("kafka did not answer while the text source left its group");
     }
 }
 

@@ -3,7 +3,7 @@
 //! When no free batch is left, all partitions are paused, and polling goes on, so that the consumer stays in its group. When
 //! the schema of a record is not known yet, only its partition is paused; the record is held until the look-up ends.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -56,9 +56,7 @@ pub struct Consumer {
     schemas: Schemas,
     /// Schema ids that became known.
     finished: Receiver<SchemaRef>,
-    /// Slots with held records.
-    held: BTreeSet<usize>,
-    /// Which of them wait for which schema id.
+    /// Slots with held records by the schema id that they wait for, and perhaps some whose partition went.
     waiting: HashMap<SchemaRef, Vec<usize>>,
     /// All partitions are paused for want of a free batch, those with held records for want of their schema.
     pauses: Pauses,
@@ -141,7 +139,6 @@ impl Consumer {
             buffers,
             finished: schemas.finished(),
             schemas,
-            held: BTreeSet::new(),
             waiting: HashMap::new(),
             pauses: Pauses::default(),
             has_polled: false,
@@ -214,7 +211,6 @@ impl Consumer {
         if let Some(id) = missing {
             self.waiting.entry(id).or_default().push(index);
         }
-        self.held.insert(index);
         told_pause(&self.destination, self.pauses.hold(consumer, &slot.partition));
         self.show_paused();
     }
@@ -224,7 +220,7 @@ impl Consumer {
         let mut released = Vec::new();
         while let Ok(id) = self.finished.try_recv() {
             for index in self.waiting.remove(&id).unwrap_or_default() {
-                if self.take_held(index) && self.held.remove(&index) {
+                if self.take_held(index) {
                     released.push(index);
                 }
             }
@@ -300,8 +296,6 @@ impl Consumer {
         if !revoked.is_empty() {
             self.batch.forget(&revoked);
             self.partitions.forget(&revoked);
-            let partitions = &self.partitions;
-            self.held.retain(|index| partitions.get(*index).is_some_and(|slot| !slot.held.is_empty()));
         }
         told_pause(&self.destination, self.pauses.follow(consumer, &revoked));
         self.show_paused();

@@ -149,7 +149,7 @@ impl Pipeline {
             }
         }
         self.commits.ended();
-        leave(self.consumer, self.commits).await;
+        efd_kafka::leave(self.consumer, self.commits, LEAVE).await;
         finished.map_err(|source| SinkError::Kafka { destination: self.destination, source })?;
         Ok(())
     }
@@ -190,19 +190,6 @@ fn connect(config: &Config, group: &str, context: Rebalances) -> KafkaResult<Bas
     let subscription = config.subscription();
     consumer.subscribe(&subscription.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(consumer)
-}
-
-/// Commits what is written and leaves the group, on a thread that may block.
-async fn leave(consumer: Arc<BaseConsumer<Rebalances>>, commits: Arc<Commits>) {
-    let leaving = tokio::task::spawn_blocking(move || {
-        if let Err(error) = commits.commit(&*consumer) {
-            tracing::warn!(%error, "last commit failed, some records are written again after the next start");
-        }
-        drop(consumer);
-    });
-    if tokio::time::timeout(LEAVE, leaving).await.is_err() {
-        tracing::warn!("kafka did not answer while the consumer left its group");
-    }
 }
 
 #[cfg(test)]
