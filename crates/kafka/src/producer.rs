@@ -3,6 +3,8 @@
 //! Idempotent, `acks=all`: librdkafka keeps the order of each partition and writes no record twice by itself. It retries for
 //! `message.timeout.ms` (5 minutes); after that the caller hears of the failure and decides.
 //!
+//! With one exception, which the caller hears of as a failure too: see [`Placed::of`].
+//!
 //! A single record may be sent with a report, which says where Kafka put it or why not; records without one cost nothing more.
 
 use std::fmt;
@@ -82,6 +84,28 @@ pub struct Placed {
     pub offset: i64,
 }
 
+impl Placed {
+    /// What an idempotent producer's report of a delivery says.
+    ///
+    /// A record that librdkafka reports as delivered without a place need not be in Kafka. It concludes from the acknowledgement
+    /// of a later request that the broker has an earlier one whose outcome was an error, since a broker refuses what comes
+    /// before its turn. But a broker takes any number from a producer that the partition does not know yet: of a topic that
+    /// was just created, the first request may be refused (not yet the leader) and the next one taken. So the record has to
+    /// be sent again, even if Kafka may have it twice then.
+    ///
+    /// # Errors
+    /// Why the record is not delivered; `OutOfOrderSequenceNumber` when that is not known.
+    pub fn of(report: &DeliveryResult<'_>) -> KafkaResult<Self> {
+        match report {
+            Ok(record) if record.offset() < 0 => {
+                Err(KafkaError::MessageProduction(RDKafkaErrorCode::OutOfOrderSequenceNumber))
+            }
+            Ok(record) => Ok(Self { partition: record.partition(), offset: record.offset() }),
+            Err((error, _)) => Err(error.clone()),
+        }
+    }
+}
+
 /// What is called once it is known what became of a record.
 type Report = Box<dyn FnOnce(KafkaResult<Placed>) + Send>;
 
@@ -118,10 +142,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, listeners: Self::DeliveryOpaque) {
         let pending = &listeners.batch;
-        let outcome = match result {
-            Ok(record) => Ok(Placed { partition: record.partition(), offset: record.offset() }),
-            Err((error, _)) => Err(error.clone()),
-        };
+        let outcome = Placed::of(result);
         if let Err(error) = &outcome {
             // Only the first error is kept; that one fails the batch.
             let _ = pending.error.set(error.clone());
@@ -161,6 +182,8 @@ impl Producer {
         for (name, value) in &config.options {
             client.set(name.replace('_', "."), value);
         }
+        // But for this: with less, nothing would be known of a delivery.
+        client.set("acks", "all");
         let inner = client.create_with_context(Deliveries(config.context()))?;
         Ok(Self { inner: Arc::new(inner), client_id: client_id.into() })
     }
@@ -277,22 +300,5 @@ impl fmt::Debug for Batch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_send_that_was_given_up_is_not_waited_for() {
-        let mut config =
-            KafkaConfig { bootstrap_servers: Some("127.0.0.1:1".into()), ..KafkaConfig::default() };
-        config.options.insert("queue_buffering_max_messages".into(), "1".into());
-        let options =
-            ProducerOptions { delivery_timeout: Duration::from_millis(500), ..ProducerOptions::default() };
-        let mut batch = Producer::new(&config, "test", &options).unwrap().batch();
-        let record = || OutRecord { topic: "t", payload: Some(b"x"), ..OutRecord::default() };
-        batch.send(record()).await.unwrap();
-        let waits_for_room = tokio::time::timeout(Duration::from_millis(20), batch.send(record())).await;
-        assert!(waits_for_room.is_err());
-        let delivered = tokio::time::timeout(Duration::from_secs(20), batch.delivered()).await;
-        assert!(delivered.expect("only the first record is waited for").is_err());
-    }
-}
+#[path = "producer_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use efd_kafka::{KafkaConfig, QuietContext};
+use efd_kafka::{KafkaConfig, Placed, QuietContext};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
@@ -70,13 +70,13 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Arc<Delivered>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivered: Self::DeliveryOpaque) {
-        match result {
-            Ok(record) => {
-                delivered.last_offset.fetch_max(record.offset(), Ordering::AcqRel);
+        match Placed::of(result) {
+            Ok(placed) => {
+                delivered.last_offset.fetch_max(placed.offset, Ordering::AcqRel);
             }
-            Err((error, _)) => {
+            Err(error) => {
                 // The first error says why; the others follow from it.
-                let _ = delivered.error.set(error.clone());
+                let _ = delivered.error.set(error);
             }
         }
     }
