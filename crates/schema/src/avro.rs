@@ -107,10 +107,15 @@ impl<'a> Reader<'a> {
     /// When the bytes end or more than 64 bits come.
     #[inline]
     pub fn long(&mut self) -> Result<i64, AvroError> {
-        // Most integers of a telescope are states and counts between -64 and 63.
-        if let [byte @ 0..0x80, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        // Most integers of a telescope need a byte or two. Which of both is decided without a branch, since a count around 64
+        // needs now one, now the other.
+        if let Some(&[first, second]) = self.rest.first_chunk()
+            && (first & second) < 0x80
+        {
+            let is_two = first >> 7;
+            let value = i64::from(first & 0x7f) | i64::from(second & is_two.wrapping_neg()) << 7;
+            self.rest = self.rest.get(1 + usize::from(is_two)..).unwrap_or_default();
+            return Ok((value >> 1) ^ -(value & 1));
         }
         self.long_of_many()
     }
@@ -146,11 +151,9 @@ impl<'a> Reader<'a> {
     /// When the bytes end or the byte is neither 0 nor 1.
     #[inline]
     pub fn boolean(&mut self) -> Result<bool, AvroError> {
-        match self.fixed(1)? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            other => Err(AvroError::Boolean(other.first().copied().unwrap_or_default())),
-        }
+        let [byte] = self.chunk()?;
+        // Not by cases: a switch is as good as random, and to guess it wrong takes longer than all the rest.
+        if byte > 1 { Err(AvroError::Boolean(byte)) } else { Ok(byte == 1) }
     }
 
     /// A float.

@@ -37,14 +37,15 @@ pub fn nanos(text: &[u8], power: u32) -> Result<i64, TimeError> {
 /// # Errors
 /// When the time is outside of what InfluxDB stores.
 pub fn nanos_of_integer(value: i64, power: u32) -> Result<i64, TimeError> {
-    let scaled = 10_i128.checked_pow(power).and_then(|factor| i128::from(value).checked_mul(factor));
+    let scaled = 10_i64.checked_pow(power).and_then(|factor| value.checked_mul(factor));
     rounded(scaled.ok_or(TimeError::OutOfRange)?)
 }
 
-fn rounded(nanos: i128) -> Result<i64, TimeError> {
-    let micros = (nanos + 500).div_euclid(1000);
-    i64::try_from(micros * 1000)
-        .ok()
+fn rounded(nanos: i64) -> Result<i64, TimeError> {
+    let rest = nanos.rem_euclid(1000);
+    let step = if rest < 500 { -rest } else { 1000 - rest };
+    nanos
+        .checked_add(step)
         .filter(|nanos| (MIN_NANOS..=MAX_NANOS).contains(nanos))
         .ok_or(TimeError::OutOfRange)
 }
@@ -73,16 +74,18 @@ fn decimal(text: &[u8]) -> (u64, i32, bool) {
 }
 
 /// `digits * 10^exponent` with its sign, floored to a whole number.
-fn scale(digits: u64, exponent: i32, is_negative: bool) -> Result<i128, TimeError> {
-    let signed = if is_negative { -i128::from(digits) } else { i128::from(digits) };
-    if exponent >= 0 {
-        // Twenty digits before the point are far beyond the range, whatever follows.
-        let factor = 10_i128.checked_pow(exponent.unsigned_abs()).filter(|_| exponent <= 19 || digits == 0);
-        return factor.and_then(|factor| signed.checked_mul(factor)).ok_or(TimeError::OutOfRange);
+fn scale(digits: u64, exponent: i32, is_negative: bool) -> Result<i64, TimeError> {
+    let digits = i64::try_from(digits).map_err(|_| TimeError::OutOfRange)?;
+    let signed = if is_negative { -digits } else { digits };
+    if exponent < 0 {
+        // Beyond this every number with 17 digits is smaller than one.
+        return Ok(signed.div_euclid(10_i64.pow(exponent.unsigned_abs().min(18))));
     }
-    // Beyond this every number with 17 digits is smaller than one.
-    let divisor = 10_i128.pow(exponent.unsigned_abs().min(20));
-    Ok(signed.div_euclid(divisor))
+    if signed == 0 {
+        return Ok(0);
+    }
+    let factor = 10_i64.checked_pow(exponent.unsigned_abs());
+    factor.and_then(|factor| signed.checked_mul(factor)).ok_or(TimeError::OutOfRange)
 }
 
 #[cfg(test)]
@@ -146,6 +149,9 @@ mod tests {
         assert_eq!(nanos(b"1700000000123.4567", 6), Ok(1_700_000_000_123_457_000));
         assert_eq!(nanos_of_integer(1499, 0), Ok(1000));
         assert_eq!(nanos_of_integer(1500, 0), Ok(2000));
+        // The first and the last microsecond that can be stored.
+        assert_eq!(nanos_of_integer(MIN_NANOS + 600, 0), Ok(-9_223_372_036_854_775_000));
+        assert_eq!(nanos_of_integer(MAX_NANOS - 400, 0), Ok(9_223_372_036_854_775_000));
         assert_eq!(nanos_of_integer(i64::MAX, 0), Err(TimeError::OutOfRange));
         assert_eq!(nanos_of_integer(i64::MAX, 9), Err(TimeError::OutOfRange));
     }

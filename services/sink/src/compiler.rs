@@ -7,7 +7,7 @@ use efd_schema::Type;
 
 use crate::field_types::Stored;
 use crate::mapping::{Floats, MappingConfig, TypeConflict};
-use crate::plan::{Elements, Key, Kind, Notes, Op, PlanError, Shape};
+use crate::plan::{Elements, Key, Kind, Notes, Op, Plain, PlanError, Shape};
 use crate::private::PrivateField;
 
 /// Longest array whose element names are prepared; further elements are named while they are written.
@@ -76,8 +76,8 @@ impl<'a> Compiler<'a> {
         }
         if name == self.mapping.time_field {
             match kind {
-                Kind::Double => kind = Kind::Time,
-                Kind::Int | Kind::Long => notes.is_time = true,
+                Kind::Plain(Plain::Double) => kind = Kind::Time,
+                Kind::Plain(Plain::Int | Plain::Long) => notes.is_time = true,
                 _ => return Err(PlanError::NoTime(name.to_owned())),
             }
             self.has_time = true;
@@ -112,12 +112,12 @@ impl<'a> Compiler<'a> {
 
     fn kind(&self, ty: &Type) -> Option<Kind> {
         Some(match ty {
-            Type::Boolean => Kind::Boolean,
-            Type::Int => Kind::Int,
-            Type::Long => Kind::Long,
+            Type::Boolean => Kind::Plain(Plain::Boolean),
+            Type::Int => Kind::Plain(Plain::Int),
+            Type::Long => Kind::Plain(Plain::Long),
             Type::Float if self.mapping.floats == Floats::Shortest => Kind::ShortFloat,
-            Type::Float => Kind::Float,
-            Type::Double => Kind::Double,
+            Type::Float => Kind::Plain(Plain::Float),
+            Type::Double => Kind::Plain(Plain::Double),
             Type::String | Type::Bytes => Kind::Text,
             Type::Fixed(size) => Kind::Fixed(*size),
             Type::Enum(symbols) => Kind::Enum(symbols.iter().map(|symbol| symbol.as_str().into()).collect()),

@@ -17,6 +17,7 @@
 //! can never become a point are dead-lettered. Each destination is a pipeline of its own, so that one that is
 //! away does not hold up another.
 
+mod appender;
 mod batch;
 mod bounds;
 mod compiler;
@@ -27,6 +28,7 @@ mod dead_letter;
 mod destination;
 mod error;
 mod field_types;
+mod fields;
 mod grpc;
 mod gzip;
 mod influxdb;

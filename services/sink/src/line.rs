@@ -2,8 +2,10 @@
 
 use efd_schema::avro::{AvroError, Reader};
 
+use crate::appender::{Appender, KEY};
+use crate::fields::Fields;
 use crate::number;
-use crate::plan::{Elements, FAST_KEY, Key, Kind, Notes, Op, Plan, Shape, key_text};
+use crate::plan::{Elements, Key, Kind, Notes, Op, Plain, Plan, Shape, Step};
 use crate::point::{Point, PointError};
 use crate::private::Private;
 use crate::time::{self, TimeError};
@@ -15,11 +17,8 @@ const ELEMENT_ROOM: usize = 40;
 
 /// A line at the end of a buffer.
 pub struct Line<'a> {
-    keys: &'a [u8],
-    out: &'a mut Vec<u8>,
+    fields: Fields<'a>,
     start: usize,
-    values: usize,
-    omitted: usize,
     time: Result<i64, TimeError>,
     time_power: u32,
     private: Private,
@@ -31,11 +30,8 @@ impl<'a> Line<'a> {
     /// An empty one.
     pub fn begin(plan: &'a Plan, out: &'a mut Vec<u8>) -> Self {
         Self {
-            keys: plan.keys(),
             start: out.len(),
-            out,
-            values: 0,
-            omitted: 0,
+            fields: Fields { keys: plan.keys(), out: Appender::behind(out), values: 0, omitted: 0 },
             time: Err(TimeError::Missing),
             time_power: plan.time_power(),
             private: Private::default(),
@@ -48,38 +44,48 @@ impl<'a> Line<'a> {
     /// # Errors
     /// When the body does not fit the plan's schema, or the record has no time or no value.
     pub fn write(mut self, plan: &Plan, reader: &mut Reader<'_>) -> Result<Point, PointError> {
-        self.out.extend_from_slice(plan.head());
-        for op in plan.ops() {
-            if is_null(op.null_branch, reader)? {
-                continue;
-            }
-            if let Some(notes) = &op.notes {
-                self.note(&op.kind, notes, reader);
-            }
-            match &op.shape {
-                Shape::One(key) => self.value(&op.kind, *key, reader)?,
-                Shape::Many(elements) => self.elements(plan, op, elements, reader)?,
+        self.fields.out.put(plan.head());
+        for step in plan.steps() {
+            match step {
+                Step::Cells(cells) => self.fields.cells(cells, reader)?,
+                Step::Op(op) => self.op(plan, op, reader)?,
             }
         }
         if !reader.is_empty() {
             return Err(PointError::Trailing(reader.remaining()));
         }
         let time = self.time?;
-        if self.values == 0 {
+        let (values, omitted) = (self.fields.values, self.fields.omitted);
+        if values == 0 {
             return Err(PointError::Empty);
         }
+        self.fields.out.put_byte(b' ');
+        number::put_digits(time, &mut self.fields.out);
+        self.fields.out.put_byte(b'\n');
+        let out = self.fields.out.finish();
         let head = self.start + plan.head().len();
         // The comma before the first field is the blank that ends measurement and tags.
-        if let Some(comma) = self.out.get_mut(head) {
+        if let Some(comma) = out.get_mut(head) {
             *comma = b' ';
         }
         if !self.tags.is_empty() {
-            self.out.splice(head..head, self.tags);
+            out.splice(head..head, self.tags);
         }
-        self.out.push(b' ');
-        self.out.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
-        self.out.push(b'\n');
-        Ok(Point { values: self.values, omitted: self.omitted, time, private: self.private })
+        Ok(Point { values, omitted, time, private: self.private })
+    }
+
+    /// One field of the record, with whatever it is besides.
+    fn op(&mut self, plan: &Plan, op: &Op, reader: &mut Reader<'_>) -> Result<(), PointError> {
+        if is_null(op.null_branch, reader)? {
+            return Ok(());
+        }
+        if let Some(notes) = &op.notes {
+            self.note(&op.kind, notes, reader);
+        }
+        match &op.shape {
+            Shape::One(key) => self.value(&op.kind, *key, reader),
+            Shape::Many(elements) => self.elements(plan, op, elements, reader),
+        }
     }
 
     /// Notes what a value is besides a field; its bytes are next. Those that are not of its type are an error a moment later.
@@ -108,48 +114,12 @@ impl<'a> Line<'a> {
     /// Decodes one value and writes it, unless it is NaN or infinite or another field has its name.
     #[inline]
     fn value(&mut self, kind: &Kind, key: Key, reader: &mut Reader<'_>) -> Result<(), PointError> {
-        match kind {
-            Kind::Boolean => {
-                let value = reader.boolean()?;
-                self.boolean(key, value);
-            }
-            Kind::Int => {
-                let value = i64::from(reader.int()?);
-                self.integer(key, value);
-            }
-            Kind::Long => {
-                let value = reader.long()?;
-                self.integer(key, value);
-            }
-            Kind::Float => {
-                let value = f64::from(reader.float()?);
-                self.double(key, value);
-            }
-            Kind::ShortFloat => {
-                let value = reader.float()?;
-                if !value.is_finite() {
-                    self.omitted += 1;
-                } else if self.key(key) {
-                    number::put_float(value, self.out);
-                }
-            }
-            Kind::Double => {
-                let value = reader.double()?;
-                self.double(key, value);
-            }
-            Kind::Time => {
-                let value = reader.double()?;
-                self.time(key, value);
-            }
-            Kind::Text => self.text(key, reader.bytes()?),
-            Kind::Fixed(size) => self.text(key, reader.fixed(*size)?),
-            Kind::Enum(symbols) => {
-                let index = reader.long()?;
-                let symbol = usize::try_from(index).ok().and_then(|index| symbols.get(index));
-                self.text(key, symbol.ok_or(PointError::Symbol(index))?.as_bytes());
-            }
+        if *kind == Kind::Time {
+            let value = reader.double()?;
+            self.time(key, value);
+            return Ok(());
         }
-        Ok(())
+        self.fields.value(kind, key, reader)
     }
 
     fn elements(
@@ -170,7 +140,7 @@ impl<'a> Line<'a> {
             if count > reader.remaining() {
                 return Err(AvroError::Truncated.into());
             }
-            if self.out.len() - self.start + count.saturating_mul(elements.base.len() + ELEMENT_ROOM)
+            if self.fields.out.len() - self.start + count.saturating_mul(elements.base.len() + ELEMENT_ROOM)
                 > MAX_LINE
             {
                 return Err(PointError::TooLong);
@@ -188,7 +158,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Elements with prepared keys. One loop for each of the common types, since here most of the time goes.
+    /// Elements with prepared keys.
     fn block(
         &mut self,
         kind: &Kind,
@@ -196,37 +166,12 @@ impl<'a> Line<'a> {
         keys: &[Key],
         reader: &mut Reader<'_>,
     ) -> Result<(), PointError> {
-        match (kind, item_null) {
-            (Kind::Boolean, None) => {
-                for key in keys {
-                    let value = reader.boolean()?;
-                    self.boolean(*key, value);
-                }
-            }
-            (Kind::Int, None) => {
-                for key in keys {
-                    let value = reader.int()?;
-                    self.integer(*key, i64::from(value));
-                }
-            }
-            (Kind::Float, None) => {
-                for key in keys {
-                    let value = reader.float()?;
-                    self.double(*key, f64::from(value));
-                }
-            }
-            (Kind::Double, None) => {
-                for key in keys {
-                    let value = reader.double()?;
-                    self.double(*key, value);
-                }
-            }
-            _ => {
-                for key in keys {
-                    if !is_null(item_null, reader)? {
-                        self.value(kind, *key, reader)?;
-                    }
-                }
+        if let (Kind::Plain(plain), None) = (kind, item_null) {
+            return Ok(self.fields.elements(*plain, keys, reader)?);
+        }
+        for key in keys {
+            if !is_null(item_null, reader)? {
+                self.value(kind, *key, reader)?;
             }
         }
         Ok(())
@@ -246,86 +191,25 @@ impl<'a> Line<'a> {
         keys.push(b'=');
         let len = if plan.has_key(&keys) { 0 } else { u32::try_from(keys.len()).unwrap_or_default() };
         let key = Key { start: 0, len };
-        keys.extend_from_slice(&[0; FAST_KEY]);
-        let mut line = Line { keys: &keys, ..Line::begin(plan, self.out) };
-        (line.values, line.omitted) = (self.values, self.omitted);
-        line.value(&op.kind, key, reader)?;
-        (self.values, self.omitted) = (line.values, line.omitted);
+        keys.extend_from_slice(&[0; KEY]);
+        let mut fields = Fields { keys: &keys, ..self.fields.lend() };
+        fields.value(&op.kind, key, reader)?;
+        let ended = fields.ended();
+        self.fields.resume(ended);
         Ok(())
     }
 
-    #[inline]
-    fn boolean(&mut self, key: Key, value: bool) {
-        if self.key(key) {
-            number::put_boolean(value, self.out);
-        }
-    }
-
-    #[inline]
-    fn integer(&mut self, key: Key, value: i64) {
-        if self.key(key) {
-            number::put_integer(value, self.out);
-        }
-    }
-
-    #[inline]
-    fn double(&mut self, key: Key, value: f64) {
-        if !value.is_finite() {
-            self.omitted += 1;
-        } else if self.key(key) {
-            number::put_double(value, self.out);
-        }
-    }
-
-    #[inline]
     fn time(&mut self, key: Key, value: f64) {
         if value.is_finite() {
             let mut buffer = zmij::Buffer::new();
             let text = number::shortest(&mut buffer, value);
             self.time = time::nanos(text, self.time_power);
-            if self.key(key) {
-                self.out.extend_from_slice(text);
+            if self.fields.key(key) {
+                self.fields.out.put(text);
             }
         } else {
-            self.omitted += 1;
+            self.fields.omitted += 1;
         }
-    }
-
-    fn text(&mut self, key: Key, text: &[u8]) {
-        if !self.key(key) {
-            return;
-        }
-        self.out.push(b'"');
-        if text.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
-            for byte in text {
-                if matches!(byte, b'"' | b'\\') {
-                    self.out.push(b'\\');
-                }
-                self.out.push(*byte);
-            }
-        } else {
-            self.out.extend_from_slice(text);
-        }
-        self.out.push(b'"');
-    }
-
-    /// Writes a key and counts its value; false when another field has the name.
-    #[inline]
-    fn key(&mut self, key: Key) -> bool {
-        if key.len == 0 {
-            return false;
-        }
-        self.values += 1;
-        // A copy of fixed size, cut back, costs half of one whose length is only known here.
-        let len = key.len as usize;
-        let fast = self.keys.get(key.start as usize..).and_then(<[u8]>::first_chunk::<FAST_KEY>);
-        if let Some(chunk) = fast.filter(|_| len <= FAST_KEY) {
-            self.out.extend_from_slice(chunk);
-            self.out.truncate(self.out.len() - (FAST_KEY - len));
-        } else {
-            self.out.extend_from_slice(key_text(self.keys, key));
-        }
-        true
     }
 }
 
@@ -340,29 +224,32 @@ fn is_null(null_branch: Option<u8>, reader: &mut Reader<'_>) -> Result<bool, Poi
 }
 
 /// Appends a value as a tag has it.
-fn tag_text(kind: &Kind, mut reader: Reader<'_>, out: &mut Vec<u8>) -> Result<(), AvroError> {
+fn tag_text(kind: &Kind, mut reader: Reader<'_>, text: &mut Vec<u8>) -> Result<(), AvroError> {
+    let mut out = Appender::behind(text);
     match kind {
-        Kind::Boolean => number::put_boolean(reader.boolean()?, out),
-        Kind::Int | Kind::Long => {
-            out.extend_from_slice(itoa::Buffer::new().format(reader.long()?).as_bytes());
+        Kind::Plain(Plain::Boolean) => {
+            let word = number::boolean(reader.boolean()?);
+            out.put_first(&word.text, word.len);
         }
-        Kind::Float => put_tag_number(f64::from(reader.float()?), out),
+        Kind::Plain(Plain::Int | Plain::Long) => number::put_digits(reader.long()?, &mut out),
+        Kind::Plain(Plain::Float) => put_tag_number(f64::from(reader.float()?), &mut out),
         Kind::ShortFloat => match reader.float()? {
-            value if value.is_finite() => number::put_float(value, out),
+            value if value.is_finite() => number::put_float(value, &mut out),
             _ => {}
         },
-        Kind::Double | Kind::Time => put_tag_number(reader.double()?, out),
-        Kind::Text => put_tag_text(reader.bytes()?, out),
-        Kind::Fixed(size) => put_tag_text(reader.fixed(*size)?, out),
+        Kind::Plain(Plain::Double) | Kind::Time => put_tag_number(reader.double()?, &mut out),
+        Kind::Text => put_tag_text(reader.bytes()?, &mut out),
+        Kind::Fixed(size) => put_tag_text(reader.fixed(*size)?, &mut out),
         Kind::Enum(symbols) => {
             let symbol = usize::try_from(reader.long()?).ok().and_then(|index| symbols.get(index));
-            put_tag_text(symbol.map_or(b"", |symbol| symbol.as_bytes()), out);
+            put_tag_text(symbol.map_or(b"", |symbol| symbol.as_bytes()), &mut out);
         }
     }
+    out.finish();
     Ok(())
 }
 
-fn put_tag_number(value: f64, out: &mut Vec<u8>) {
+fn put_tag_number(value: f64, out: &mut Appender<'_>) {
     if value.is_finite() {
         number::put_double(value, out);
     }
@@ -370,18 +257,14 @@ fn put_tag_number(value: f64, out: &mut Vec<u8>) {
 
 /// A tag can hold neither a line break nor a backslash before a character that needs one, or at its end: the former becomes a
 /// blank, the latter is left out.
-fn put_tag_text(text: &[u8], out: &mut Vec<u8>) {
+fn put_tag_text(text: &[u8], out: &mut Appender<'_>) {
     for byte in text {
         let byte = if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
         if matches!(byte, b',' | b'=' | b' ') {
-            while out.last() == Some(&b'\\') {
-                out.pop();
-            }
-            out.push(b'\\');
+            out.trim_end(b'\\');
+            out.put_byte(b'\\');
         }
-        out.push(byte);
+        out.put_byte(byte);
     }
-    while out.last() == Some(&b'\\') {
-        out.pop();
-    }
+    out.trim_end(b'\\');
 }

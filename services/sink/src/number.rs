@@ -1,79 +1,96 @@
 //! Numbers and booleans as text, appended to a buffer.
 //!
-//! Short texts are put together in a register and copied with a fixed size, then cut to length: that takes a fraction of the
-//! time of a copy whose length is only known while it runs. Most values of a telescope are short: switches, states,
-//! counts, and floating-point numbers that are whole.
+//! Short texts are made in a register. Most values of a telescope are short: switches, states, counts, and floating-point
+//! numbers that are whole.
 
-/// Below this, integers take the short way.
-const SHORT: usize = 1000;
+use std::hint::select_unpredictable;
 
-/// The text of each number below [`SHORT`]: first digit in the lowest byte, length in the highest.
-const TEXTS: [u32; SHORT] = texts();
+use crate::appender::{Appender, Short};
 
-const fn texts() -> [u32; SHORT] {
-    let mut texts = [0; SHORT];
+/// Below this, integers are short.
+const FEW: usize = 1000;
+
+/// The digits of each number below [`FEW`] and an `i`, the first in the lowest byte.
+const TEXTS: [u32; FEW] = texts();
+
+const fn texts() -> [u32; FEW] {
+    let mut texts = [0; FEW];
     let mut n = 0;
-    while n < SHORT {
-        let (hundreds, tens, ones) = (n / 100, n / 10 % 10, n % 10);
-        let (digits, len) = match n {
-            0..10 => ([ones, 0, 0], 1),
-            10..100 => ([tens, ones, 0], 2),
-            _ => ([hundreds, tens, ones], 3),
-        };
-        let [a, b, c] = digits;
-        let [a, b, c] = [a + 48, if len > 1 { b + 48 } else { 0 }, if len > 2 { c + 48 } else { 0 }];
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::indexing_slicing,
-            reason = "digits are below 58, n below SHORT"
-        )]
+    while n < FEW {
+        #[expect(clippy::cast_possible_truncation, reason = "below FEW")]
+        let (hundreds, tens, ones) = (n as u32 / 100 + 48, n as u32 / 10 % 10 + 48, n as u32 % 10 + 48);
+        let i = b'i' as u32;
+        #[expect(clippy::indexing_slicing, reason = "below FEW")]
         {
-            texts[n] = (a | b << 8 | c << 16 | len << 24) as u32;
+            texts[n] = match n {
+                0..10 => ones | i << 8,
+                10..100 => tens | ones << 8 | i << 16,
+                _ => hundreds | tens << 8 | ones << 16 | i << 24,
+            };
         }
         n += 1;
     }
     texts
 }
 
-/// Appends `true` or `false`.
+/// `true` or `false`.
 #[inline]
-pub fn put_boolean(value: bool, out: &mut Vec<u8>) {
-    let (text, len) = if value { (b"true\0\0\0\0", 4) } else { (b"false\0\0\0", 5) };
-    put_short(*text, len, out);
+pub fn boolean(value: bool) -> Short {
+    const TRUE: u64 = u64::from_le_bytes(*b"true\0\0\0\0");
+    const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
+    // A switch is as good as random, and to guess it wrong takes longer than all the rest.
+    let text = select_unpredictable(value, TRUE, FALSE);
+    Short { text: text.to_le_bytes(), len: 5 - usize::from(value) }
 }
 
-/// Appends an integer and an `i`.
+/// An integer of up to three digits and an `i`.
 #[inline]
-pub fn put_integer(value: i64, out: &mut Vec<u8>) {
-    if let Some((text, len)) = short(value) {
-        put_short((text | u64::from(b'i') << (8 * len)).to_le_bytes(), len + 1, out);
+pub fn short_integer(value: i64) -> Option<Short> {
+    let magnitude = usize::try_from(value.unsigned_abs()).ok()?;
+    let text = u64::from(*TEXTS.get(magnitude)?);
+    let len = 2 + usize::from(magnitude >= 10) + usize::from(magnitude >= 100);
+    Some(if value < 0 {
+        Short { text: (text << 8 | u64::from(b'-')).to_le_bytes(), len: len + 1 }
     } else {
-        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        out.push(b'i');
-    }
+        Short { text: text.to_le_bytes(), len }
+    })
 }
 
-/// Appends the shortest text that reads back as `value`, which is finite, without the `.0` of a whole number.
+/// As [`put_double`] writes it, if it is a whole number of up to three digits.
 #[inline]
-pub fn put_double(value: f64, out: &mut Vec<u8>) {
+pub fn short_double(value: f64) -> Option<Short> {
     // The cast saturates; then, as with negative zero, what comes back is another number.
     #[expect(clippy::cast_possible_truncation, reason = "compared with what went in")]
     let whole = value as i32;
-    if f64::from(whole).to_bits() == value.to_bits()
-        && let Some((text, len)) = short(i64::from(whole))
-    {
-        put_short(text.to_le_bytes(), len, out);
-    } else {
-        let mut buffer = zmij::Buffer::new();
-        out.extend_from_slice(shortest(&mut buffer, value));
+    if f64::from(whole).to_bits() != value.to_bits() {
+        return None;
     }
+    // Without the `i`.
+    short_integer(i64::from(whole)).map(|short| Short { len: short.len - 1, ..short })
+}
+
+/// Appends an integer and an `i`.
+pub fn put_integer(value: i64, out: &mut Appender<'_>) {
+    put_digits(value, out);
+    out.put_byte(b'i');
+}
+
+/// Appends an integer without an `i`.
+pub fn put_digits(value: i64, out: &mut Appender<'_>) {
+    out.put(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends the shortest text that reads back as `value`, which is finite, without the `.0` of a whole number.
+pub fn put_double(value: f64, out: &mut Appender<'_>) {
+    let mut buffer = zmij::Buffer::new();
+    out.put(shortest(&mut buffer, value));
 }
 
 /// Appends the shortest text that reads back as the same `float`.
-pub fn put_float(value: f32, out: &mut Vec<u8>) {
+pub fn put_float(value: f32, out: &mut Appender<'_>) {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value).as_bytes();
-    out.extend_from_slice(text.strip_suffix(b".0").unwrap_or(text));
+    out.put(text.strip_suffix(b".0").unwrap_or(text));
 }
 
 /// The text of [`put_double`].
@@ -83,28 +100,32 @@ pub fn shortest(buffer: &mut zmij::Buffer, value: f64) -> &[u8] {
     text.strip_suffix(b".0").unwrap_or(text)
 }
 
-/// Up to three digits and a sign, first character in the lowest byte, and how many they are; none for longer numbers.
-#[inline]
-fn short(value: i64) -> Option<(u64, usize)> {
-    let text = TEXTS.get(usize::try_from(value.unsigned_abs()).ok()?)?;
-    let (digits, len) = (u64::from(text & 0x00ff_ffff), (text >> 24) as usize);
-    Some(if value < 0 { (digits << 8 | u64::from(b'-'), len + 1) } else { (digits, len) })
-}
-
-#[inline]
-fn put_short(text: [u8; 8], len: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&text);
-    out.truncate(out.len() - (text.len() - len.min(text.len())));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(put: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = b"=".to_vec();
+    fn text(put: impl FnOnce(&mut Appender<'_>)) -> String {
+        let mut buffer = b"=".to_vec();
+        let mut out = Appender::behind(&mut buffer);
         put(&mut out);
-        String::from_utf8(out).unwrap()
+        out.finish();
+        String::from_utf8(buffer).unwrap()
+    }
+
+    /// A short text where there is one must be what the long way writes.
+    fn same(short: Option<Short>, long: String) -> String {
+        if let Some(Short { text, len }) = short {
+            assert_eq!(std::str::from_utf8(&text[..len]).unwrap(), &long[1..]);
+        }
+        long
+    }
+
+    fn integer(value: i64) -> String {
+        same(short_integer(value), text(|out| put_integer(value, out)))
+    }
+
+    fn double(value: f64) -> String {
+        same(short_double(value), text(|out| put_double(value, out)))
     }
 
     #[test]
@@ -112,14 +133,21 @@ mod tests {
         let powers = (0..19).map(|n| 10_i64.pow(n));
         let around = powers.flat_map(|power| [power - 1, power, power + 1, -power, 1 - power, -power - 1]);
         for value in around.chain(-10_001..10_001).chain([i64::MIN, i64::MAX]) {
-            assert_eq!(text(|out| put_integer(value, out)), format!("={value}i"));
+            assert_eq!(integer(value), format!("={value}i"));
         }
+    }
+
+    #[test]
+    fn small_whole_numbers_are_short() {
+        assert!((-999..1000).all(|value| short_integer(value).is_some()));
+        assert!((-999..1000).map(f64::from).all(|value| short_double(value).is_some()));
+        assert_eq!((short_integer(1000), short_double(-0.0), short_double(0.5)), (None, None, None));
     }
 
     #[test]
     fn whole_doubles_have_no_point_and_all_read_back() {
         for value in (-10_001..10_001).map(f64::from) {
-            assert_eq!(text(|out| put_double(value, out)), format!("={value}"));
+            assert_eq!(double(value), format!("={value}"));
         }
         let table = [
             (-0.0, "=-0"),
@@ -129,10 +157,10 @@ mod tests {
             (2_147_483_648.0, "=2147483648"),
         ];
         for (value, expected) in table {
-            assert_eq!(text(|out| put_double(value, out)), expected);
+            assert_eq!(double(value), expected);
         }
         for value in [1e-300, 5e-324, f64::MAX, f64::MIN, 123.456, 1e16, 9_007_199_254_740_993.0, -2.5e9] {
-            let back: f64 = text(|out| put_double(value, out))[1..].parse().unwrap();
+            let back: f64 = double(value)[1..].parse().unwrap();
             assert_eq!(back.to_bits(), value.to_bits());
         }
     }
@@ -148,7 +176,9 @@ mod tests {
 
     #[test]
     fn booleans_are_words() {
-        assert_eq!(text(|out| put_boolean(true, out)), "=true");
-        assert_eq!(text(|out| put_boolean(false, out)), "=false");
+        for value in [true, false] {
+            let Short { text, len } = boolean(value);
+            assert_eq!(std::str::from_utf8(&text[..len]).unwrap(), value.to_string());
+        }
     }
 }

@@ -8,13 +8,11 @@ use efd_sal::StoredType;
 use efd_schema::{RecordSchema, SchemaRef};
 use thiserror::Error;
 
+use crate::appender::KEY;
 use crate::compiler::{Compiler, escape_into};
 use crate::field_types::Stored;
 use crate::mapping::MappingConfig;
 use crate::private::PrivateField;
-
-/// Keys up to this length are copied with a fixed size, which is faster; see [`Plan::keys`].
-pub const FAST_KEY: usize = 32;
 
 /// Why no point can be made with a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,9 +28,9 @@ pub enum PlanError {
     TooLarge,
 }
 
-/// What the bytes of a value are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+/// What most values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
     /// One byte.
     Boolean,
     /// Varint within 32 bits.
@@ -41,11 +39,18 @@ pub enum Kind {
     Long,
     /// Four bytes; written as the double of the same value.
     Float,
-    /// Four bytes; written as short as possible.
-    ShortFloat,
     /// Eight bytes.
     Double,
-    /// Eight bytes that also are the time of the point.
+}
+
+/// What the bytes of a value are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A number or a switch.
+    Plain(Plain),
+    /// Four bytes; written as short as possible.
+    ShortFloat,
+    /// Eight bytes of a double that also are the time of the point.
     Time,
     /// `string` and `bytes`: a length and that many bytes.
     Text,
@@ -59,9 +64,9 @@ impl Kind {
     /// How InfluxDB stores it.
     pub fn stored(&self) -> StoredType {
         match self {
-            Self::Boolean => StoredType::Boolean,
-            Self::Int | Self::Long => StoredType::Integer,
-            Self::Float | Self::ShortFloat | Self::Double | Self::Time => StoredType::Float,
+            Self::Plain(Plain::Boolean) => StoredType::Boolean,
+            Self::Plain(Plain::Int | Plain::Long) => StoredType::Integer,
+            Self::Plain(Plain::Float | Plain::Double) | Self::ShortFloat | Self::Time => StoredType::Float,
             Self::Text | Self::Fixed(_) | Self::Enum(_) => StoredType::String,
         }
     }
@@ -109,6 +114,66 @@ pub struct Op {
     pub notes: Option<Box<Notes>>,
 }
 
+/// A scalar that is a field of the point and nothing else, never null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// Its type.
+    pub plain: Plain,
+    /// Its name.
+    pub key: Key,
+}
+
+/// What is done with the next bytes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Some scalars in a row.
+    Cells(Box<[Cell]>),
+    /// Any other field.
+    Op(Op),
+}
+
+impl Step {
+    /// Fields in the order of their bytes as steps.
+    fn all(ops: Vec<Op>) -> Box<[Self]> {
+        let mut steps = Vec::new();
+        let mut row = Vec::new();
+        let end_row = |row: &mut Vec<Cell>, steps: &mut Vec<Self>| {
+            if !row.is_empty() {
+                steps.push(Self::Cells(std::mem::take(row).into()));
+            }
+        };
+        for op in ops {
+            match op {
+                Op { kind: Kind::Plain(plain), null_branch: None, shape: Shape::One(key), notes: None } => {
+                    row.push(Cell { plain, key });
+                }
+                other => {
+                    end_row(&mut row, &mut steps);
+                    steps.push(Self::Op(other));
+                }
+            }
+        }
+        end_row(&mut row, &mut steps);
+        steps.into()
+    }
+
+    /// The prepared keys and how InfluxDB stores their values.
+    fn keys(&self) -> Vec<(Key, StoredType)> {
+        match self {
+            Self::Cells(cells) => {
+                cells.iter().map(|cell| (cell.key, Kind::Plain(cell.plain).stored())).collect()
+            }
+            Self::Op(op) => {
+                let keys = match &op.shape {
+                    Shape::One(key) => std::slice::from_ref(key),
+                    Shape::Many(elements) => &elements.keys,
+                };
+                keys.iter().map(|key| (*key, op.kind.stored())).collect()
+            }
+        }
+    }
+}
+
 /// What the value of a scalar field is, besides a field of the point.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notes {
@@ -126,7 +191,7 @@ pub struct Plan {
     schema_id: SchemaRef,
     measurement: Box<str>,
     head: Box<[u8]>,
-    ops: Box<[Op]>,
+    steps: Box<[Step]>,
     time_power: u32,
     keys: Box<[u8]>,
     /// All prepared keys in the order of their text.
@@ -171,12 +236,12 @@ impl Plan {
         let text = |key: &Key| key_text(&compiler.keys, *key);
         compiler.sorted.sort_unstable_by(|a, b| text(a).cmp(text(b)));
         // Room behind the last key for a copy of fixed size.
-        compiler.keys.extend_from_slice(&[0; FAST_KEY]);
+        compiler.keys.extend_from_slice(&[0; KEY]);
         Ok(Self {
             schema_id: schema_id.into(),
             measurement: schema.name.as_str().into(),
             head: head.into(),
-            ops: ops.into(),
+            steps: Step::all(ops),
             time_power: mapping.time_format.power(),
             keys: compiler.keys.into(),
             sorted: compiler.sorted.into(),
@@ -200,9 +265,9 @@ impl Plan {
         &self.head
     }
 
-    /// The fields in order.
-    pub fn ops(&self) -> &[Op] {
-        &self.ops
+    /// What is done with the bytes of a record, in their order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// The unit of the time field is a nanosecond times ten to this power.
@@ -210,7 +275,7 @@ impl Plan {
         self.time_power
     }
 
-    /// All prepared keys, each `,name=`, one behind the other, and behind them [`FAST_KEY`] bytes that belong to none.
+    /// All prepared keys, each `,name=`, one behind the other, and behind them [`KEY`] bytes that belong to none.
     pub fn keys(&self) -> &[u8] {
         &self.keys
     }
@@ -227,15 +292,9 @@ impl Plan {
 
     /// Names and types of all fields that are written.
     pub fn field_types(&self) -> impl Iterator<Item = (&str, StoredType)> {
-        self.ops.iter().flat_map(|op| {
-            let keys = match &op.shape {
-                Shape::One(key) => std::slice::from_ref(key),
-                Shape::Many(elements) => &elements.keys,
-            };
-            keys.iter().filter_map(|key| {
-                let name = key_text(&self.keys, *key).strip_prefix(b",")?.strip_suffix(b"=")?;
-                Some((std::str::from_utf8(name).ok()?, op.kind.stored()))
-            })
+        self.steps.iter().flat_map(Step::keys).filter_map(|(key, stored)| {
+            let name = key_text(&self.keys, key).strip_prefix(b",")?.strip_suffix(b"=")?;
+            Some((std::str::from_utf8(name).ok()?, stored))
         })
     }
 

@@ -15,14 +15,7 @@ fn schema(fields: &str) -> RecordSchema {
 
 fn written_keys(plan: &Plan) -> Vec<&str> {
     let text = |key: Key| std::str::from_utf8(key_text(plan.keys(), key)).unwrap();
-    let mut keys = Vec::new();
-    for op in plan.ops() {
-        match &op.shape {
-            Shape::One(key) => keys.push(text(*key)),
-            Shape::Many(elements) => keys.extend(elements.keys.iter().map(|key| text(*key))),
-        }
-    }
-    keys
+    plan.steps().iter().flat_map(Step::keys).map(|(key, _)| text(key)).collect()
 }
 
 #[test]
@@ -64,6 +57,18 @@ fn of_two_arrays_only_the_elements_that_collide_are_dropped() {
 }
 
 #[test]
+fn scalars_in_a_row_are_one_step() {
+    let schema = schema(
+        r#"{"name":"a","type":"int"},{"name":"b","type":"boolean"},{"name":"s","type":"string"},
+           {"name":"c","type":["null","int"]},{"name":"d","type":"float"}"#,
+    );
+    let plan = Plan::compile(1, &schema, &MappingConfig::default()).unwrap();
+    let cells = |step: &Step| if let Step::Cells(cells) = step { cells.len() } else { 0 };
+    // The time is not only a field.
+    assert_eq!(plan.steps().iter().map(cells).collect::<Vec<_>>(), [0, 2, 0, 0, 1]);
+}
+
+#[test]
 fn unions_remember_which_branch_is_null() {
     let schema = schema(
         r#"{"name":"a","type":["null","double"],"default":null},
@@ -72,9 +77,11 @@ fn unions_remember_which_branch_is_null() {
            {"name":"d","type":["null",{"type":"array","items":"int"}]}"#,
     );
     let plan = Plan::compile(1, &schema, &MappingConfig::default()).unwrap();
-    let branches: Vec<_> = plan.ops().iter().map(|op| op.null_branch).collect();
+    let op = |step: &Step| if let Step::Op(op) = step { op.clone() } else { panic!("{step:?}") };
+    let ops: Vec<Op> = plan.steps().iter().map(op).collect();
+    let branches: Vec<_> = ops.iter().map(|op| op.null_branch).collect();
     assert_eq!(branches, [None, Some(0), Some(1), None, Some(0)]);
-    assert!(matches!(&plan.ops()[3].shape, Shape::Many(elements) if elements.item_null == Some(0)));
+    assert!(matches!(&ops[3].shape, Shape::Many(elements) if elements.item_null == Some(0)));
 }
 
 #[test]

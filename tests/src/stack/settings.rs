@@ -46,7 +46,10 @@ impl Stack {
         environment.push(("EFD_GATEWAY_TOKEN_DASHBOARDS", dashboards.to_owned()));
         let token = self.influxdb.config().token;
         if !token.is_empty() {
-            environment.push(("EFD_INFLUXDB_TOKEN", token.expose().to_owned()));
+            // A second destination, where there is one, is called standby.
+            for name in ["EFD_INFLUXDB_TOKEN", "EFD_INFLUXDB_STANDBY_TOKEN"] {
+                environment.push((name, token.expose().to_owned()));
+            }
         }
         environment
     }
