@@ -1,7 +1,7 @@
 //! Entries of a batch that are written in one request, and how they are taken apart when the request is refused. Pure.
 //!
 //! InfluxDB names the measurement of a field whose type conflicts, and how many points it dropped. So the lines at fault are found in a
-//! few requests, also when every record of a topic is at fault for hours; any other refusal is searched by halves.
+//! few requests, also when every record of a topic is at fault for hours, or too old; any other refusal is searched by halves.
 
 use bytes::Bytes;
 
@@ -71,6 +71,9 @@ impl Part {
             if dropped(reason) == Some(self.entries.len()) {
                 return Next::Refused(self.entries);
             }
+        } else if reason.contains("retention policy") && dropped(reason) == Some(self.entries.len()) {
+            // All are older than what the destination keeps, as the first records of an old topic are.
+            return Next::Refused(self.entries);
         }
         self.halves()
     }
@@ -96,10 +99,10 @@ pub fn conflict(reason: &str) -> Option<(&str, &str)> {
     Some((rest.split_once('"')?.0, measurement(reason)?))
 }
 
-/// The points that InfluxDB says it dropped.
+/// The points that InfluxDB says it dropped. InfluxDB 2.x goes on behind the number.
 fn dropped(reason: &str) -> Option<usize> {
     let (_, rest) = reason.rsplit_once("dropped=")?;
-    rest.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// Whether a line has this measurement; names with characters that a line escapes do not occur in Avro.
@@ -130,6 +133,19 @@ mod tests {
         assert_eq!(refused(vec![0, 1, 3], CONFLICT), Next::Refused(vec![0, 1, 3]));
         // One of four was stored, so it is searched for.
         assert_eq!(refused(vec![0, 1, 2, 3], CONFLICT), Next::Write(vec![part(&[0, 1]), part(&[2, 3])]));
+    }
+
+    #[test]
+    fn points_that_are_all_too_old_are_refused_at_once() {
+        for words in [
+            "400: partial write: points beyond retention policy dropped=3",
+            "422: partial write: dropped 3 points outside retention policy of duration 1h0m0s dropped=3 for database: \
+             ac129db0d000707e for retention policy: autogen",
+        ] {
+            assert_eq!(refused(vec![0, 1, 3], words), Next::Refused(vec![0, 1, 3]));
+            let searched = Next::Write(vec![part(&[0, 1]), part(&[2, 3])]);
+            assert_eq!(refused(vec![0, 1, 2, 3], words), searched, "one of four was stored");
+        }
     }
 
     #[test]
