@@ -11,12 +11,16 @@ use efd_sal::StoredType;
 use efd_service::Backoff;
 use http::Method;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use crate::influxdb::{InfluxDb, PrepareError, encoded, quoted};
 use crate::schemas::Known;
 
 /// For each field the types that it has, in one shard or another.
 pub type Stored = HashMap<String, Vec<StoredType>>;
+
+/// Questions to the destination at once: at the start every topic has one.
+const AT_ONCE: usize = 8;
 
 /// What one destination has, and what is about to be written to it.
 #[derive(Debug)]
@@ -25,13 +29,15 @@ pub struct FieldTypes {
     retry: (Duration, Duration),
     /// Plans in use, by measurement.
     plans: Mutex<HashMap<String, Vec<Weak<Known>>>>,
+    questions: Semaphore,
     is_told: AtomicBool,
 }
 
 impl FieldTypes {
     /// Nothing is asked yet. Without an InfluxDB only plans in use count.
     pub fn new(influxdb: Option<InfluxDb>, retry: (Duration, Duration)) -> Self {
-        Self { influxdb, retry, plans: Mutex::default(), is_told: AtomicBool::new(false) }
+        let questions = Semaphore::new(AT_ONCE);
+        Self { influxdb, retry, plans: Mutex::default(), questions, is_told: AtomicBool::new(false) }
     }
 
     /// Types of the fields of a measurement. Waits for a destination that is away, which takes no points either; one that does not tell
@@ -40,7 +46,10 @@ impl FieldTypes {
         let Some(influxdb) = &self.influxdb else { return Stored::new() };
         let mut backoff = Backoff::new(self.retry.0, self.retry.1);
         loop {
-            match influxdb.field_types(measurement).await {
+            let permit = self.questions.acquire().await;
+            let answer = influxdb.field_types(measurement).await;
+            drop(permit);
+            match answer {
                 Ok(Some(stored)) => return stored,
                 Ok(None) => {
                     if !self.is_told.swap(true, Ordering::AcqRel) {
@@ -103,7 +112,7 @@ impl InfluxDb {
     /// Types of the fields of a measurement; none where the server answers and does not tell, for example for want of a right to read.
     ///
     /// # Errors
-    /// When it is away.
+    /// When it is away or has too much to do.
     pub async fn field_types(&self, measurement: &str) -> Result<Option<Stored>, PrepareError> {
         let (database, policy) = self.read_names();
         let statement = format!("SHOW FIELD KEYS FROM {}", quoted(measurement));
@@ -120,8 +129,12 @@ impl InfluxDb {
         let Some(statement) = parsed.and_then(|answer| answer.results.into_iter().next()) else {
             return Ok(None);
         };
-        if statement.error.is_some() {
-            return Ok(None);
+        match statement.error {
+            Some(reason) if is_passing(&reason) => {
+                return Err(PrepareError::Refused { what: "asking for field types", reason });
+            }
+            Some(_) => return Ok(None),
+            None => {}
         }
         let mut stored = Stored::new();
         for (name, ty) in statement.series.into_iter().flat_map(|series| series.values) {
@@ -129,6 +142,11 @@ impl InfluxDb {
         }
         Ok(Some(stored))
     }
+}
+
+/// Whether a statement failed for want of time or room: its words about limits on queries, their time-out and their end by hand.
+fn is_passing(reason: &str) -> bool {
+    ["limit exceeded", "timeout", "interrupted", "killed"].iter().any(|word| reason.contains(word))
 }
 
 fn stored_type(name: &str) -> Option<StoredType> {

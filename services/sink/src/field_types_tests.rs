@@ -1,5 +1,7 @@
 //! Conflicts of types found before a point is written.
 
+use std::sync::atomic::AtomicUsize;
+
 use efd_schema::RecordSchema;
 
 use super::*;
@@ -75,4 +77,20 @@ async fn a_server_that_does_not_tell_holds_nothing_up() {
     {
         assert!(types(answer).await.0.stored("m").await.is_empty(), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_with_too_many_queries_is_asked_again() {
+    let asked = AtomicUsize::new(0);
+    let server = FakeServer::start(move |_| {
+        let text = match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => r#"{"results":[{"error":"max-concurrent-queries limit exceeded(2, 1)"}]}"#,
+            _ => r#"{"results":[{"series":[{"name":"m","columns":["fieldKey","fieldType"],"values":[["x","float"]]}]}]}"#,
+        };
+        (200, text.to_owned())
+    })
+    .await;
+    let config = DestinationConfig { url: server.url.clone(), ..DestinationConfig::default() };
+    let types = FieldTypes::new(Some(InfluxDb::new(&config).unwrap()), RETRY);
+    assert_eq!(types.stored("m").await["x"], [StoredType::Float]);
 }
