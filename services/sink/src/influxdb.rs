@@ -75,6 +75,14 @@ pub enum PrepareError {
         /// What the server said.
         reason: String,
     },
+    /// The server lets this user or token not ask. Points may be welcome all the same.
+    #[error("{what} is not allowed: {reason}")]
+    Denied {
+        /// What was asked.
+        what: &'static str,
+        /// What the server said.
+        reason: String,
+    },
 }
 
 /// Client of one destination.
@@ -188,11 +196,16 @@ impl InfluxDb {
         let error = results.results.into_iter().filter_map(|result| result.error).next();
         match error {
             Some(error) if error.contains("already exists") => Ok(()),
-            Some(reason) => Err(PrepareError::Refused { what: "creating the database", reason }),
             None if answer.status().is_success() => Ok(()),
-            None => {
-                let reason = reason(answer.status(), answer.body());
-                Err(PrepareError::Refused { what: "creating the database", reason })
+            said => {
+                let what = "creating the database";
+                let is_denied = matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+                let reason = said.unwrap_or_else(|| reason(answer.status(), answer.body()));
+                Err(if is_denied {
+                    PrepareError::Denied { what, reason }
+                } else {
+                    PrepareError::Refused { what, reason }
+                })
             }
         }
     }
@@ -219,15 +232,16 @@ impl InfluxDb {
                 ..Default::default()
             };
             let found = client.list_organizations(find).await;
-            let found =
-                found.map_err(|error| refused("finding the organisation", shortened(&error.to_string())))?;
+            let found = found.map_err(|error| failed("finding the organisation", &error))?;
             let id = found.orgs.into_iter().find_map(|org| org.id.filter(|_| org.name == config.org));
-            let id = id.ok_or_else(|| {
-                refused("finding the organisation", format!("no organisation {}", config.org))
+            // A token sees only what it may read.
+            let id = id.ok_or_else(|| PrepareError::Denied {
+                what: "finding the organisation",
+                reason: format!("the token sees no organisation {}", config.org),
             })?;
             let bucket = influxdb2::models::PostBucketRequest::new(id, config.bucket.clone());
             let created = client.create_bucket(Some(bucket)).await;
-            created.map_err(|error| refused("creating the bucket", shortened(&error.to_string())))
+            created.map_err(|error| failed("creating the bucket", &error))
         };
         tokio::time::timeout(config.timeout, create)
             .await
@@ -307,7 +321,7 @@ fn is_about_lines(reason: &str) -> bool {
 }
 
 /// What the server said: the message in its JSON, else the text.
-fn reason(status: StatusCode, body: &[u8]) -> String {
+pub(crate) fn reason(status: StatusCode, body: &[u8]) -> String {
     let json: ErrorAnswer = serde_json::from_slice(body).unwrap_or_default();
     let text = json.error.or(json.message).unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
     if text.is_empty() { status.to_string() } else { format!("{}: {}", status.as_u16(), shortened(&text)) }
@@ -323,6 +337,16 @@ fn shortened(text: &str) -> String {
     let begin: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(count - tail).collect();
     format!("{begin} … {end}")
+}
+
+fn failed(what: &'static str, error: &influxdb2::RequestError) -> PrepareError {
+    let reason = shortened(&error.to_string());
+    match error {
+        influxdb2::RequestError::Http { status, .. } if matches!(status.as_u16(), 401 | 403 | 404) => {
+            PrepareError::Denied { what, reason }
+        }
+        _ => PrepareError::Refused { what, reason },
+    }
 }
 
 fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {

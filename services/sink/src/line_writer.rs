@@ -14,7 +14,7 @@ use efd_service::Backoff;
 
 use crate::batch::Batch;
 use crate::error::{Cause, Reason};
-use crate::influxdb::{InfluxDb, Outcome};
+use crate::influxdb::{InfluxDb, Outcome, PrepareError};
 use crate::metrics::Metrics;
 use crate::part::{self, Next, Part};
 
@@ -72,14 +72,27 @@ impl LineWriter {
         &self.destination
     }
 
-    /// Waits until the destination can be written to.
+    /// Waits until the destination can be written to, as far as that can be told without writing.
     pub async fn prepare(&self) {
         let mut backoff = self.backoff();
-        while let Err(error) = self.influxdb.prepare().await {
-            self.is_down(&error.to_string());
-            tokio::time::sleep(backoff.next()).await;
+        loop {
+            match self.influxdb.prepare().await {
+                Ok(()) => return self.is_fine(),
+                // Who may only write may not create; if nothing is there, the writes say so.
+                Err(error @ PrepareError::Denied { .. }) => {
+                    tracing::warn!(
+                        destination = self.destination,
+                        %error,
+                        "what is missing cannot be created, points are written all the same"
+                    );
+                    return;
+                }
+                Err(error) => {
+                    self.is_down(&error.to_string());
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
         }
-        self.is_fine();
     }
 
     /// Writes all lines of a batch; returns those that were refused, in their order.

@@ -161,6 +161,20 @@ async fn a_write_that_began_before_everything_was_refused_makes_no_line_bad() {
 }
 
 #[tokio::test]
+async fn who_may_only_write_writes_to_what_others_have_created() {
+    let server = FakeServer::start(|request| match request.path.as_str() {
+        "/query" => {
+            (403, r#"{"error":"error authorizing query: w not authorized to execute statement"}"#.into())
+        }
+        _ => (204, String::new()),
+    })
+    .await;
+    let writer = writer(&server, true);
+    tokio::time::timeout(Duration::from_secs(10), writer.prepare()).await.expect("not tried for ever");
+    assert!(write(&writer, 1).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_database_that_went_missing_is_created_again() {
     let exists = std::sync::Arc::new(AtomicBool::new(false));
     let server = FakeServer::start(move |request| {
