@@ -150,7 +150,7 @@ impl Kafka {
 /// A command line that runs a class of Kafka's.
 fn java(jars: &Path, words: &[&str]) -> Vec<String> {
     let classes = format!("{}/*", jars.display());
-    let start = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-XX:TieredStopAtLevel=4", "-cp", &classes];
+    let start = ["java", "-Xms256m", "-Xmx1g", "-XX:+UseG1GC", "-XX:TieredStopAtLevel=4", "-cp", &classes];
     start.iter().chain(words).map(|word| (*word).to_owned()).collect()
 }
 

@@ -20,7 +20,8 @@ pub struct Short {
     pub len: usize,
 }
 
-/// A buffer whose first `len` bytes are written; what is behind them means nothing.
+/// A buffer whose first `len` bytes are written; what is behind them means nothing, and stays there unless the appender is
+/// [finished](Self::finish).
 #[derive(Debug)]
 pub struct Appender<'a> {
     buffer: &'a mut Vec<u8>,
@@ -128,14 +129,17 @@ mod tests {
     #[test]
     fn texts_of_each_length_stand_one_behind_the_other() {
         let text: Vec<u8> = (b'a'..=b'z').cycle().take(3 * STEP).collect();
+        let (key, digits) = (b"abcdefghijklmnopqrstuvwxyz012345", b"12345678");
         let (mut buffer, mut expected) = (b"=".to_vec(), b"=".to_vec());
         let mut out = Appender::behind(&mut buffer);
-        for len in (0..70).chain([STEP - 1, STEP, STEP + 1, 3 * STEP]) {
+        for len in (0..300).chain([STEP - 1, STEP, STEP + 1, 3 * STEP]) {
             let part = text.get(..len).unwrap();
             out.put(part);
             out.put_byte(b';');
-            out.put_first(*b"12345678", len % 9);
-            expected.extend([part, b";", &b"12345678"[..len % 9]].concat());
+            out.put_first(digits, len % 9);
+            out.put_pair((key, len % 33), Short { text: *digits, len: len % 9 });
+            let (key, digits) = (&key[..len % 33], &digits[..len % 9]);
+            expected.extend([part, b";", digits, key, digits].concat());
             assert_eq!(out.len(), expected.len());
         }
         assert_eq!(out.finish(), &expected);

@@ -1,5 +1,7 @@
 //! The line of one record while it is written. Pure.
 
+use std::collections::HashSet;
+
 use efd_schema::avro::{AvroError, Reader};
 
 use crate::appender::{Appender, KEY};
@@ -24,6 +26,8 @@ pub struct Line<'a> {
     private: Private,
     /// Tags, each behind a comma.
     tags: Vec<u8>,
+    /// Keys that were made for this line, where two arrays can make the same.
+    unprepared: HashSet<Vec<u8>>,
 }
 
 impl<'a> Line<'a> {
@@ -36,6 +40,7 @@ impl<'a> Line<'a> {
             time_power: plan.time_power(),
             private: Private::default(),
             tags: Vec::new(),
+            unprepared: HashSet::new(),
         }
     }
 
@@ -189,7 +194,9 @@ impl<'a> Line<'a> {
         let mut keys = base.to_vec();
         keys.extend_from_slice(itoa::Buffer::new().format(index).as_bytes());
         keys.push(b'=');
-        let len = if plan.has_key(&keys) { 0 } else { u32::try_from(keys.len()).unwrap_or_default() };
+        let is_taken =
+            plan.has_key(&keys) || plan.has_rival_arrays() && !self.unprepared.insert(keys.clone());
+        let len = if is_taken { 0 } else { u32::try_from(keys.len()).unwrap_or_default() };
         let key = Key { start: 0, len };
         keys.extend_from_slice(&[0; KEY]);
         let mut fields = Fields { keys: &keys, ..self.fields.lend() };

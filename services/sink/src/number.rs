@@ -3,8 +3,6 @@
 //! Short texts are made in a register. Most values of a telescope are short: switches, states, counts, and floating-point
 //! numbers that are whole.
 
-use std::hint::select_unpredictable;
-
 use crate::appender::{Appender, Short};
 
 /// Below this, integers are short.
@@ -36,11 +34,11 @@ const fn texts() -> [u32; FEW] {
 /// `true` or `false`.
 #[inline]
 pub fn boolean(value: bool) -> Short {
-    const TRUE: u64 = u64::from_le_bytes(*b"true\0\0\0\0");
-    const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
-    // A switch is as good as random, and to guess it wrong takes longer than all the rest.
-    let text = select_unpredictable(value, TRUE, FALSE);
-    Short { text: text.to_le_bytes(), len: 5 - usize::from(value) }
+    const WORDS: [[u8; 8]; 2] = [*b"false\0\0\0", *b"true\0\0\0\0"];
+    // Looked up, not chosen: a switch is as good as random, and to guess it wrong takes longer than all the rest. The compiler
+    // makes a branch of any choice, even of one that it is told nobody can predict.
+    let text = WORDS.get(usize::from(value)).copied().unwrap_or_default();
+    Short { text, len: 5 - usize::from(value) }
 }
 
 /// An integer of up to three digits and an `i`.

@@ -198,6 +198,7 @@ pub struct Plan {
     sorted: Box<[Key]>,
     collisions: Box<[String]>,
     conflicts: Box<[String]>,
+    has_rival_arrays: bool,
 }
 
 impl Plan {
@@ -233,6 +234,7 @@ impl Plan {
         if !compiler.has_time {
             return Err(PlanError::NoTime(mapping.time_field.clone()));
         }
+        let has_rival_arrays = has_rival_arrays(&ops);
         let text = |key: &Key| key_text(&compiler.keys, *key);
         compiler.sorted.sort_unstable_by(|a, b| text(a).cmp(text(b)));
         // Room behind the last key for a copy of fixed size.
@@ -247,6 +249,7 @@ impl Plan {
             sorted: compiler.sorted.into(),
             collisions: compiler.collisions.into(),
             conflicts: compiler.conflicts.into(),
+            has_rival_arrays,
         })
     }
 
@@ -285,6 +288,11 @@ impl Plan {
         self.sorted.binary_search_by(|known| key_text(&self.keys, *known).cmp(key)).is_ok()
     }
 
+    /// Whether elements of two arrays can claim one name (`a` and `a1`), when one is longer than in the schema.
+    pub fn has_rival_arrays(&self) -> bool {
+        self.has_rival_arrays
+    }
+
     /// Names under which the destination has another type, in the order of the schema.
     pub fn conflicts(&self) -> &[String] {
         &self.conflicts
@@ -302,6 +310,21 @@ impl Plan {
     pub fn collisions(&self) -> &[String] {
         &self.collisions
     }
+}
+
+fn has_rival_arrays(ops: &[Op]) -> bool {
+    let base = |op: &Op| match &op.shape {
+        Shape::Many(elements) => Some(elements.base.clone()),
+        Shape::One(_) => None,
+    };
+    let bases: Vec<Box<[u8]>> = ops.iter().filter_map(base).collect();
+    let is_rival = |short: &[u8], long: &[u8]| {
+        // No index begins with a zero, but for 0 itself, behind which nothing comes.
+        long.strip_prefix(short).is_some_and(|rest| {
+            matches!(rest.first(), Some(b'1'..=b'9')) && rest.iter().all(u8::is_ascii_digit)
+        })
+    };
+    bases.iter().any(|short| bases.iter().any(|long| is_rival(short, long)))
 }
 
 /// The bytes of a key.

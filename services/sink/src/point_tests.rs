@@ -142,16 +142,71 @@ fn a_false_count_cannot_fill_the_memory() {
     assert_eq!(line(&plan, &body), Err(PointError::TooLong));
 }
 
+/// Around the longest key for a copy of fixed size, around the room for a line, and far beyond.
 #[test]
-fn a_key_longer_than_the_fast_copy_is_whole() {
-    let name = "x".repeat(100);
+fn keys_of_each_length_are_whole() {
+    for length in (1..40).chain([100, 1000, 1024, 1025]) {
+        let name = "x".repeat(length);
+        let text = format!(
+            r#"{{"type":"record","name":"t","fields":[{{"name":"private_efdStamp","type":"double"}},
+                {{"name":"{name}","type":"int"}},{{"name":"{name}b","type":"boolean"}},
+                {{"name":"{name}d","type":"double"}},{{"name":"{name}s","type":"string"}},{{"name":"{name}l","type":"long"}}]}}"#
+        );
+        let mut body = Vec::new();
+        avro::put_double(&mut body, 1.0);
+        avro::put_int(&mut body, 3);
+        avro::put_bool(&mut body, true);
+        avro::put_double(&mut body, -0.1);
+        avro::put_str(&mut body, "s");
+        avro::put_long(&mut body, i64::MIN);
+        let fields =
+            format!("{name}=3i,{name}b=true,{name}d=-0.1,{name}s=\"s\",{name}l=-9223372036854775808i");
+        assert_eq!(line(&plan(&text), &body).unwrap(), format!("t private_efdStamp=1,{fields} 1000000000\n"));
+    }
+}
+
+#[test]
+fn a_scalar_whose_name_is_taken_is_passed_over_in_its_row() {
+    let text = r#"{"type":"record","name":"t","fields":[{"name":"private_efdStamp","type":"double"},
+        {"name":"a","type":{"type":"array","items":"int"},"default":[0,0]},
+        {"name":"b","type":"int"},{"name":"a1","type":"int"},{"name":"c","type":"boolean"}]}"#;
+    let mut body = Vec::new();
+    avro::put_double(&mut body, 1.0);
+    avro::put_array_start(&mut body, 2);
+    for value in [7, 8] {
+        avro::put_int(&mut body, value);
+    }
+    avro::put_array_end(&mut body);
+    avro::put_int(&mut body, 1);
+    avro::put_int(&mut body, 2);
+    avro::put_bool(&mut body, false);
+    let made = append(&plan(text), &body, &mut Vec::new()).unwrap();
+    assert_eq!(made.values, 5);
+    assert_eq!(
+        line(&plan(text), &body).unwrap(),
+        "t private_efdStamp=1,a0=7i,a1=8i,b=1i,c=false 1000000000\n"
+    );
+}
+
+#[test]
+fn of_two_elements_beyond_their_schemas_the_first_keeps_the_name() {
+    let array = |name: &str| format!(r#"{{"name":"{name}","type":{{"type":"array","items":"int"}}}}"#);
     let text = format!(
-        r#"{{"type":"record","name":"t","fields":[{{"name":"private_efdStamp","type":"double"}},{{"name":"{name}","type":"int"}}]}}"#
+        r#"{{"type":"record","name":"t","fields":[{{"name":"private_efdStamp","type":"double"}},{},{},{{"name":"a3","type":"int"}}]}}"#,
+        array("a"),
+        array("a1")
     );
     let mut body = Vec::new();
     avro::put_double(&mut body, 1.0);
-    avro::put_int(&mut body, 3);
-    assert_eq!(line(&plan(&text), &body).unwrap(), format!("t private_efdStamp=1,{name}=3i 1000000000\n"));
+    for values in [0..12, 20..23] {
+        avro::put_array_start(&mut body, values.len());
+        values.for_each(|value| avro::put_int(&mut body, value));
+        avro::put_array_end(&mut body);
+    }
+    avro::put_int(&mut body, 99);
+    // a10 and a11 are of the first array, a12 of the second, and a3 is declared.
+    let elements = "a0=0i,a1=1i,a2=2i,a4=4i,a5=5i,a6=6i,a7=7i,a8=8i,a9=9i,a10=10i,a11=11i,a12=22i,a3=99i";
+    assert_eq!(line(&plan(&text), &body).unwrap(), format!("t private_efdStamp=1,{elements} 1000000000\n"));
 }
 
 /// One random field: its schema, its value, and the fields of the point it gives.
