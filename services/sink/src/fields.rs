@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
             self.values += 1;
             self.out.put_pair((prepared, key.len as usize), value);
         } else if self.key(key) {
-            self.out.put_first(&value.text, value.len);
+            self.out.put_first(&value.text.to_le_bytes(), value.len);
         }
     }
 
