@@ -11,8 +11,8 @@ use crate::gateway::refusal;
 use crate::output;
 use crate::range::timestamp;
 use crate::rows::{TextFormat, csv_cell};
-use crate::sink::{connect, workers};
-use crate::time::{self, UnixNanos, format_time};
+use crate::sink::{connect, time_of, workers};
+use crate::time::{self, UnixNanos};
 
 /// Arguments of `efd completeness`.
 #[derive(Debug, Args)]
@@ -78,7 +78,8 @@ pub async fn run(config: &Config, args: &CompletenessArgs) -> anyhow::Result<Exi
         TextFormat::Json => topics.iter().for_each(|topic| output::print(&format!("{}\n", json_of(topic)))),
     }
     let is_missing = |counts: &Counts| {
-        counts.missing + counts.forgotten + counts.dead_lettered + counts.not_yet_written > 0
+        let never_came = counts.missing + counts.forgotten + counts.lost;
+        never_came + counts.dead_lettered + counts.not_yet_written > 0
     };
     let is_complete = !topics.iter().any(|topic| is_missing(&topic.counts));
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -106,7 +107,16 @@ fn print_table(topics: &[TopicAnswer]) {
         output::print(&format!("{table}\n"));
     }
     let Counts {
-        records, missing, duplicated, late, dead_lettered, merged, not_yet_written, forgotten, ..
+        records,
+        missing,
+        duplicated,
+        late,
+        dead_lettered,
+        merged,
+        not_yet_written,
+        forgotten,
+        lost,
+        ..
     } = sum;
     output::print(&format!(
         "{} topics, {records} records: {missing} missing, {dead_lettered} dead-lettered, {not_yet_written} not yet written, {duplicated} duplicated, {late} late, {merged} merged\n",
@@ -114,6 +124,11 @@ fn print_table(topics: &[TopicAnswer]) {
     ));
     if forgotten > 0 {
         output::print(&format!("{forgotten} more are missing in gaps that are no longer listed\n"));
+    }
+    if lost > 0 {
+        output::print(&format!(
+            "{lost} offsets were deleted by Kafka's retention before they were read; missing are those of their records whose numbers tell\n"
+        ));
     }
     if topics.iter().any(|topic| !topic.counts.listed) {
         output::print(
@@ -131,6 +146,7 @@ fn add(sum: &mut Counts, counts: &Counts) {
     sum.merged += counts.merged;
     sum.not_yet_written += counts.not_yet_written;
     sum.forgotten += counts.forgotten;
+    sum.lost += counts.lost;
 }
 
 fn print_csv(topics: &[TopicAnswer]) {
@@ -194,6 +210,7 @@ fn json_of(topic: &TopicAnswer) -> serde_json::Value {
         "not_yet_written": counts.not_yet_written,
         "restored": counts.restored,
         "forgotten": counts.forgotten,
+        "lost": counts.lost,
         "listed": counts.listed,
         "findings": findings,
     })
@@ -208,6 +225,7 @@ fn kind(finding: &Finding) -> &'static str {
         Kind::DeadLettered => "dead-lettered",
         Kind::Merged => "merged",
         Kind::NotYetWritten => "not yet written",
+        Kind::Lost => "lost",
     }
 }
 
@@ -238,10 +256,4 @@ fn numbers(finding: &Finding) -> String {
         format!("{}..{}", finding.first, finding.last)
     };
     if finding.offsets { format!("offset {}/{range}", finding.partition) } else { range }
-}
-
-fn time_of(time: Option<&prost_types::Timestamp>) -> String {
-    time.map_or_else(String::new, |time| {
-        format_time(time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos)))
-    })
 }

@@ -1,12 +1,15 @@
 //! `efd dead-letters`: records that could not be stored, straight from the topics that end in `.dlq`, so that it works when no sink
 //! runs.
 //!
-//! Redriving produces a letter's key, bytes and headers, without ours, to the topic it came from. What was redriven is remembered in the
-//! compacted topic `efd-dead-letters.redriven`, so that no run redrives it again. Letters are sent first and remembered when Kafka has
-//! them: broken off in between, up to a hundred may be sent twice, which changes nothing, because a record written twice is one point. A
-//! transaction would make that impossible, but its markers take offsets, and then nobody could see that a worker has read everything.
+//! Redriving produces a letter's key, bytes and headers, without ours, to the topic it came from. The places of redriven records in that
+//! topic are remembered in the compacted topic `efd-dead-letters.redriven`, so that none is redriven again: a record has several
+//! letters when several destinations gave it up, or a sink was killed before its commit. Letters are sent first and remembered when Kafka
+//! has them: broken off in between, up to a hundred may be sent twice, which changes nothing, because a record written twice is one
+//! point. A transaction would make that impossible, but its markers take offsets, and then nobody could see that a worker has read
+//! everything.
 
 mod letter;
+mod records;
 mod redrive;
 
 use std::process::ExitCode;
@@ -16,7 +19,10 @@ use clap::{Args, Subcommand};
 use crate::config::Config;
 use crate::output;
 use crate::time::{self, UnixNanos, format_time};
-use letter::{Filter, Letter};
+use letter::{Filter, Letter, Letters};
+
+/// The name that Kafka knows the command by.
+const CLIENT: &str = "efd-dead-letters";
 
 /// Arguments of `efd dead-letters`.
 #[derive(Debug, Args)]
@@ -31,7 +37,7 @@ enum DeadLettersCommand {
     List(ListArgs),
     /// Show one dead letter whole.
     Show(ShowArgs),
-    /// Produce dead letters again to the topics they came from, once each.
+    /// Produce the records of dead letters again to the topics they came from, each record once.
     Redrive(RedriveArgs),
 }
 
@@ -113,15 +119,13 @@ async fn list(config: &Config, args: &ListArgs) -> anyhow::Result<ExitCode> {
     let mut table = table();
     let mut count = 0;
     let redriven = redrive::remembered(config).await?;
-    letter::read(config, &args.choice.filter(), |letter| {
-        if count == args.limit {
-            return false;
-        }
+    let mut letters = Letters::wanted(config, args.choice.filter()).await?;
+    while count < args.limit
+        && let Some(letter) = letters.read()?
+    {
         count += 1;
         add_row(&mut table, &letter, redriven.contains(&letter.place()));
-        true
-    })
-    .await?;
+    }
     output::print(&format!("{table}\n"));
     if count == args.limit {
         output::complain(&format!("the first {count} dead letters; --limit shows more"));
@@ -146,14 +150,13 @@ fn add_row(table: &mut comfy_table::Table, letter: &Letter, is_redriven: bool) {
 
 async fn show(config: &Config, args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let topic = if args.topic.ends_with(".dlq") { args.topic.clone() } else { format!("{}.dlq", args.topic) };
-    let mut found = None;
-    letter::read_topic(config, &topic, |letter| {
-        if (letter.partition, letter.offset) == (args.partition, args.offset) {
-            found = Some(letter);
+    let mut letters = Letters::of_topic(config, &topic).await?;
+    let found = loop {
+        match letters.read()? {
+            Some(letter) if (letter.partition, letter.offset) != (args.partition, args.offset) => {}
+            found => break found,
         }
-        found.is_none()
-    })
-    .await?;
+    };
     let Some(letter) = found else {
         anyhow::bail!("there is no dead letter {}/{} in {topic}", args.partition, args.offset);
     };

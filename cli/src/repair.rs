@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::gateway::refusal;
 use crate::output;
 use crate::range::timestamp;
-use crate::sink::{connect, workers};
-use crate::time::{self, UnixNanos, format_time};
+use crate::sink::{connect, time_of, workers};
+use crate::time::{self, UnixNanos};
 
 /// Arguments of `efd repair`.
 #[derive(Debug, Args)]
@@ -101,10 +101,4 @@ async fn repair(config: &Config, args: &RepairArgs, worker: &str) -> anyhow::Res
         }
     }
     anyhow::bail!("worker {worker} ended the repair before it was done; what it wrote stays, repair again")
-}
-
-fn time_of(time: Option<&prost_types::Timestamp>) -> String {
-    time.map_or_else(String::new, |time| {
-        format_time(time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos)))
-    })
 }

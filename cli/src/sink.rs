@@ -31,7 +31,7 @@ pub struct SinkArgs {
 
 #[derive(Debug, Subcommand)]
 enum SinkCommand {
-    /// Say which worker owns which topic of Kafka, and which topics nobody stores; exit code 1 if there are any.
+    /// Say which worker owns which topic of Kafka, and which topics `lsst.*` nobody stores; exit code 1 if there are any.
     Plan(PlanArgs),
     /// Say how each worker's destinations fare; exit code 1 if one is not connected.
     Status,
@@ -84,16 +84,26 @@ pub fn workers(config: &Config, named: Option<&String>) -> Vec<String> {
     named.map_or_else(|| config.sinks.keys().cloned().collect(), |name| vec![name.clone()])
 }
 
+/// A time in a worker's answer, for people; nothing when there is none.
+pub fn time_of(time: Option<&prost_types::Timestamp>) -> String {
+    time.map_or_else(String::new, |time| {
+        format_time(time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos)))
+    })
+}
+
 /// What a worker owns.
 struct Owner {
     worker: String,
     topics: Vec<String>,
 }
 
+/// Whether somebody should store a topic: it has telemetry, of whatever subname or, as the cameras', of none.
+fn is_to_be_stored(topic: &str) -> bool {
+    topic.starts_with("lsst.") && !topic.ends_with(".dlq")
+}
+
 async fn plan(config: &Config, args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let topics = Admin::new(&config.kafka, "efd-sink-plan")?.topics().await?;
-    let prefix = format!("lsst.{}.", config.topic_subname.get());
-    let is_sal = |name: &str| name.starts_with(&prefix) && !name.ends_with(".dlq");
     let names: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
     let mut owners = Vec::new();
     if args.settings.is_empty() {
@@ -109,7 +119,7 @@ async fn plan(config: &Config, args: &PlanArgs) -> anyhow::Result<ExitCode> {
         owners.push(Owner { worker: sink.worker, topics });
     }
     let mut by_topic: BTreeMap<&str, Vec<&str>> =
-        names.iter().filter(|name| is_sal(name)).map(|name| (name.as_str(), Vec::new())).collect();
+        names.iter().filter(|name| is_to_be_stored(name)).map(|name| (name.as_str(), Vec::new())).collect();
     for owner in &owners {
         for topic in &owner.topics {
             by_topic.entry(topic).or_default().push(&owner.worker);
@@ -156,13 +166,8 @@ async fn status(config: &Config) -> anyhow::Result<ExitCode> {
         for one in answer.destinations {
             is_well &= one.connected;
             let behind = one.lag.map_or(0.0, |lag| lag.seconds as f64 + f64::from(lag.nanos) / 1e9);
-            let error = match &one.last_error_time {
-                Some(at) => {
-                    let at = at.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(at.nanos));
-                    format!("{} {}", format_time(at), one.last_error)
-                }
-                None => String::new(),
-            };
+            let at = time_of(one.last_error_time.as_ref());
+            let error = if at.is_empty() { at } else { format!("{at} {}", one.last_error) };
             table.add_row([
                 answer.worker.clone(),
                 one.name,

@@ -1,19 +1,15 @@
 //! A dead letter, and how all of them are read.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use efd_kafka::{Admin, TopicInfo, dead_letter_header};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use efd_kafka::{Admin, dead_letter_header};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
 
+use super::CLIENT;
+use super::records::{Extent, Records};
 use crate::config::Config;
 use crate::time::format_time;
 
-/// Bound on the wait for a record that is there.
-const POLL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of a line of a dump.
 const DUMP_WIDTH: usize = 16;
 
@@ -110,9 +106,19 @@ impl Letter {
         self.ours.iter().any(|(name, _)| name == dead_letter_header::CUT)
     }
 
-    /// Where it lies, as it is remembered.
+    /// Bytes of the record.
+    pub fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + length(&self.payload) + headers
+    }
+
+    /// Where its record was, which is the same for all letters of one record; its own place when it does not say.
     pub fn place(&self) -> String {
-        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+        match &self.source_place {
+            (Some(partition), Some(offset)) => format!("{}/{partition}/{offset}", self.source_topic),
+            _ => format!("{}/{}/{}", self.topic, self.partition, self.offset),
+        }
     }
 
     /// Where it came from.
@@ -161,83 +167,84 @@ fn dump(bytes: &[u8]) -> String {
     text
 }
 
-/// Gives the wanted letters to `take`, topic by topic, each in order, until it says that it has enough.
-///
-/// # Errors
-/// When Kafka does not answer.
-pub async fn read(
-    config: &Config,
-    filter: &Filter,
-    mut take: impl FnMut(Letter) -> bool,
-) -> anyhow::Result<()> {
-    let topics = Admin::new(&config.kafka, "efd-dead-letters")?.topics().await?;
-    for topic in topics.iter().filter(|topic| filter.has_topic(&topic.name)) {
-        let mut goes_on = true;
-        read_records(config, topic, &mut |record| {
-            let letter = Letter::new(record);
-            goes_on = !filter.has(&letter) || take(letter);
-            goes_on
-        })?;
-        if !goes_on {
-            break;
-        }
-    }
-    Ok(())
+/// The wanted letters that are there when they are asked for, topic by topic, each partition's in order.
+pub struct Letters<'a> {
+    config: &'a Config,
+    filter: Filter,
+    /// Topics that are not read yet.
+    topics: std::vec::IntoIter<Extent>,
+    /// The topic that is read.
+    records: Option<Records>,
+    total: u64,
+    passed: u64,
 }
 
-/// Gives all letters of a dead-letter topic to `take`, until it says that it has enough.
-///
-/// # Errors
-/// When Kafka does not answer, or there is no such topic.
-pub async fn read_topic(
-    config: &Config,
-    name: &str,
-    mut take: impl FnMut(Letter) -> bool,
-) -> anyhow::Result<()> {
-    let topics = Admin::new(&config.kafka, "efd-dead-letters")?.topics().await?;
-    let Some(topic) = topics.iter().find(|topic| topic.name == name) else {
-        anyhow::bail!("there is no topic {name}: no record was dead-lettered there");
-    };
-    read_records(config, topic, &mut |record| take(Letter::new(record)))
-}
-
-/// Gives all records of a topic to `take`, until it says that it has enough.
-///
-/// # Errors
-/// When Kafka does not answer.
-pub fn read_records(
-    config: &Config,
-    topic: &TopicInfo,
-    take: &mut dyn FnMut(&BorrowedMessage<'_>) -> bool,
-) -> anyhow::Result<()> {
-    let mut client = config.kafka.client("efd-dead-letters");
-    client
-        // Never joined: only assigned partitions are read, and nothing is committed.
-        .set("group.id", "efd-dead-letters")
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        .set("enable.partition.eof", "true");
-    let consumer: BaseConsumer<_> = client.create_with_context(config.kafka.context())?;
-    let mut all = TopicPartitionList::new();
-    for partition in &topic.partitions {
-        all.add_partition_offset(&topic.name, *partition, Offset::Beginning)?;
+impl<'a> Letters<'a> {
+    /// Those that a filter lets through.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn wanted(config: &'a Config, filter: Filter) -> anyhow::Result<Self> {
+        let admin = Admin::new(&config.kafka, CLIENT)?;
+        let mut topics = admin.topics().await?;
+        topics.retain(|topic| filter.has_topic(&topic.name));
+        Ok(Self::of(config, filter, Extent::of(&admin, &topics).await?))
     }
-    consumer.assign(&all)?;
-    let mut open = topic.partitions.len();
-    while open > 0 {
-        match consumer.poll(POLL_TIMEOUT) {
-            Some(Ok(record)) => {
-                if !take(&record) {
-                    return Ok(());
-                }
+
+    /// All of a dead-letter topic.
+    ///
+    /// # Errors
+    /// When Kafka does not answer, or there is no such topic.
+    pub async fn of_topic(config: &'a Config, name: &str) -> anyhow::Result<Self> {
+        let admin = Admin::new(&config.kafka, CLIENT)?;
+        let Some(topic) = admin.topic(name).await? else {
+            anyhow::bail!("there is no topic {name}: no record was dead-lettered there");
+        };
+        Ok(Self::of(config, Filter::default(), Extent::of(&admin, &[topic]).await?))
+    }
+
+    fn of(config: &'a Config, filter: Filter, extents: Vec<Extent>) -> Self {
+        let total = extents.iter().map(Extent::length).sum();
+        Self { config, filter, topics: extents.into_iter(), records: None, total, passed: 0 }
+    }
+
+    /// Letters in the topics, wanted or not.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many of them were looked at.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// The next one; none when all were read.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub fn read(&mut self) -> anyhow::Result<Option<Letter>> {
+        while let Some(letter) = self.read_any()? {
+            self.passed += 1;
+            if self.filter.has(&letter) {
+                return Ok(Some(letter));
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
-            Some(Err(error)) if efd_kafka::error_kind(&error) == efd_kafka::ErrorKind::Transient => {}
-            Some(Err(error)) => return Err(error.into()),
-            None => anyhow::bail!("kafka did not give the records of {} within {POLL_TIMEOUT:?}", topic.name),
+        }
+        Ok(None)
+    }
+
+    fn read_any(&mut self) -> anyhow::Result<Option<Letter>> {
+        loop {
+            let letter = match &mut self.records {
+                Some(records) => records.read()?.map(|record| Letter::new(&record)),
+                None => None,
+            };
+            if letter.is_some() {
+                return Ok(letter);
+            }
+            let Some(extent) = self.topics.next() else { return Ok(None) };
+            self.records = Some(Records::open(self.config, &extent)?);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -61,14 +61,35 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn check_entry(setting: &str, entry: &str) -> Result<(), ConfigError> {
     let is_topic = is_name(&entry.replace('.', "-")) && !entry.starts_with('.') && entry.len() <= 249;
-    let is_anchored = is_pattern(entry) && entry.ends_with('$') && !entry.contains(',');
-    if is_topic || is_anchored {
+    if is_topic || (fits_whole_names(entry) && !entry.contains(',')) {
         return Ok(());
     }
     let problem = format!(
-        "has {entry:?}, which is neither the name of a Kafka topic nor a regular expression from ^ to $ without a comma"
+        "has {entry:?}, which is neither the name of a Kafka topic nor a regular expression from ^ to $ without a comma, alternatives in parentheses"
     );
     Err(ConfigError::invalid(setting, problem))
+}
+
+/// Whether the `^` and `$` around an expression hold for every match. They do not where an alternative stands outside of parentheses,
+/// as in `^a|b$`, or where the `$` is a plain character.
+fn fits_whole_names(entry: &str) -> bool {
+    let Some(inner) = entry.strip_prefix('^').and_then(|rest| rest.strip_suffix('$')) else { return false };
+    let (mut depth, mut is_escaped, mut is_in_set) = (0_usize, false, false);
+    for c in inner.chars() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            // A plain character to librdkafka, but not to whoever else asks what the worker owns.
+            '\\' if is_in_set => return false,
+            '\\' => is_escaped = true,
+            '[' | ']' => is_in_set = c == '[',
+            _ if is_in_set => {}
+            '(' => depth += 1,
+            '|' if depth == 0 => return false,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    !is_escaped && !is_in_set && depth == 0
 }
 
 #[cfg(test)]
@@ -85,12 +106,22 @@ mod tests {
         for good in ["lsst.sal.Test.scalars", r"^lsst\.sal\.MT.*$", "plain"] {
             assert!(check(&with(&[good], &[good])).is_ok(), "{good}");
         }
-        for bad in ["", "lsst.sal.*", "^lsst", "a b", r"^a{1,2}$", ".a"] {
+        for bad in ["", "lsst.sal.*", "^lsst", "a b", r"^a{1,2}$", ".a", "^a|b$"] {
             assert!(check(&with(&[bad], &[])).is_err(), "{bad}");
             assert!(check(&with(&[], &[bad])).is_err(), "{bad}");
         }
         for dead in ["lsst.sal.Test.a.dlq", r"^lsst\..*\.dlq$"] {
             assert!(check(&with(&[dead], &[])).is_err(), "{dead}");
+        }
+    }
+
+    #[test]
+    fn an_expression_fits_whole_names_only() {
+        for good in ["^(a|b)$", "^((a|b)|c)d$", r"^a\|b$", "^[a|b]$", r"^lsst\.[[:alpha:]]+$", "^(a$|^b)$"] {
+            assert!(fits_whole_names(good), "{good}");
+        }
+        for bad in ["^a|b$", "^(a)|(b)$", "^a)|(b$", "^(a$", r"^a\$", "^[a$", r"^[\]|b[c]$"] {
+            assert!(!fits_whole_names(bad), "{bad}");
         }
     }
 
