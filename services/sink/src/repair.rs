@@ -2,11 +2,13 @@
 //! the others. The worker, its consumer group and its commits are not touched.
 //!
 //! Only records below the committed offset are looked at: what lies above, the worker still has to write. A point counts as
-//! present when InfluxDB has one of its measurement and time: with the same `private_seqNum` it is the record's own, with another it
-//! is one that replaced it, and writing would only take turns.
+//! present when InfluxDB has one of its measurement, tags and time: with the same `private_seqNum` it is the record's own, with another
+//! it is one that replaced it, and writing would only take turns.
 
+mod patience;
 mod present;
 mod reader;
+mod series;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,8 +33,11 @@ use crate::metrics::Metrics;
 use crate::point;
 use crate::record::Record;
 use crate::schemas::{Known, Lookup, Schemas};
-use present::{Present, PresentError};
+use patience::Patience;
+use present::Present;
+pub use present::PresentError;
 use reader::{Chunk, Reader};
+use series::Tags;
 
 /// Wait between two looks whether a schema was found.
 const LOOK: Duration = Duration::from_millis(20);
@@ -87,6 +92,18 @@ pub enum RepairError {
     /// Nobody waits for the outcome any more.
     #[error("the client went away")]
     Gone,
+    /// It had begun.
+    #[error("{cause}; {done} of {total} offsets done, {written} points written: repair again for the rest")]
+    Interrupted {
+        /// What went wrong.
+        cause: Box<RepairError>,
+        /// Offsets passed.
+        done: u64,
+        /// Offsets to pass in all.
+        total: u64,
+        /// Points written.
+        written: u64,
+    },
 }
 
 /// What is to be repaired.
@@ -140,9 +157,8 @@ impl<'a> Repair<'a> {
         // What the repair writes is counted by its own progress, not among what the worker writes.
         let metrics = Arc::new(Metrics::new(&opentelemetry::global::meter("repair")));
         let retry = (config.retry.min, config.retry.max);
+        let present = Present::new(influxdb.clone(), &config.mapping, Patience::new(config.retry));
         let lines = LineWriter::new(influxdb, &settings.name, retry, metrics);
-        let present =
-            Present::new(&settings, &config.mapping.time_field).map_err(RepairError::Destination)?;
         Ok(Self {
             config,
             order,
@@ -167,7 +183,8 @@ impl<'a> Repair<'a> {
         if !self.order.dry_run {
             self.lines.prepare().await;
         }
-        let reader = Reader::new(&self.config.kafka, &group, self.config.repair.chunk)?;
+        let patience = Patience::new(self.config.retry);
+        let reader = Reader::new(&self.config.kafka, &group, self.config.repair.chunk, patience)?;
         let mut parts = Vec::new();
         for GroupLag { partition, committed, .. } in
             lag::of_group(&admin, &self.config.retry, (&group, &topics)).await?
@@ -181,7 +198,13 @@ impl<'a> Repair<'a> {
             }
         }
         for (partition, from, to) in parts {
-            self.partition(&reader, &partition, (from, to), tell).await?;
+            let outcome = self.partition(&reader, &partition, (from, to), tell).await;
+            outcome.map_err(|cause| RepairError::Interrupted {
+                cause: Box::new(cause),
+                done: self.progress.offsets_done,
+                total: self.progress.offsets_total,
+                written: self.progress.written,
+            })?;
         }
         self.progress.topic.clear();
         self.progress.done = true;
@@ -204,7 +227,7 @@ impl<'a> Repair<'a> {
             let chunk = reader.chunk(to).await?;
             let read = chunk.records.len();
             self.chunk(partition, &chunk).await?;
-            let passed = chunk.next.unwrap_or(to).min(to);
+            let passed = chunk.next.min(to);
             self.progress.offsets_done += u64::try_from(passed - next).unwrap_or_default();
             next = passed;
             self.progress.topic = partition.topic.to_string();
@@ -236,7 +259,8 @@ impl<'a> Repair<'a> {
                 Ok(point) if self.order.has(point.time.div_euclid(1000)) => {
                     self.progress.records += 1;
                     let measurement = known.plan.measurement().to_owned();
-                    let candidate = Candidate { record, known, time: point.time };
+                    let tags = series::tags(&scratch, known.plan.head().len());
+                    let candidate = Candidate { record, known, tags, time: point.time };
                     by_measurement.entry(measurement).or_default().push(candidate);
                 }
                 Ok(_) => {}
@@ -269,9 +293,9 @@ impl<'a> Repair<'a> {
         if self.order.everything {
             return Ok(candidates);
         }
-        let times: Vec<i64> = candidates.iter().map(|candidate| candidate.time).collect();
+        let times = candidates.iter().map(|candidate| candidate.time).collect();
         let present = self.present.points(measurement, times).await?;
-        candidates.retain(|candidate| !present.contains(&candidate.time));
+        candidates.retain(|candidate| !present.has(&candidate.tags, candidate.time));
         Ok(candidates)
     }
 
@@ -283,7 +307,7 @@ impl<'a> Repair<'a> {
         let mut batch = Batch::new(self.limits);
         let topic = self.topics.entry(partition.topic.to_string()).or_default();
         topic.topic = partition.topic.to_string();
-        for Candidate { record, known, time } in &missing {
+        for Candidate { record, known, time, .. } in &missing {
             let time = timestamp(time.div_euclid(1000));
             let key = |time: &prost_types::Timestamp| (time.seconds, time.nanos);
             if topic.first.as_ref().is_none_or(|first| key(&time) < key(first)) {
@@ -316,5 +340,6 @@ impl<'a> Repair<'a> {
 struct Candidate<'a> {
     record: Record<'a>,
     known: Arc<Known>,
+    tags: Tags,
     time: i64,
 }

@@ -3,6 +3,7 @@
 use efd::influxdb::InfluxDbClient;
 use efd_tests::{Generation, Options, Output, Stack, efd};
 use rstest::rstest;
+use serde_json::{Value, json};
 
 const TOPIC: &str = "lsst.sal.Test.scalars";
 
@@ -83,6 +84,37 @@ async fn a_database_that_was_dropped_is_filled_again() {
         repaired.out.contains(&format!("{records} missing in InfluxDB, {records} written")),
         "{}",
         repaired.out
+    );
+    stack.points_reach(records).await.unwrap();
+}
+
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
+#[tokio::test]
+async fn with_tags_a_point_of_another_writer_hides_nothing(#[case] generation: Generation) {
+    let mut options = Options::new(generation);
+    options.sink = json!({"mapping": {"writer_tags": ["sal_index", "identity"]}});
+    let mut stack = Stack::recording(options).await.unwrap();
+    let records = stack.simulate(400.0).await.unwrap();
+    stack.points_reach(records).await.unwrap();
+    let of_topic = stack.records_of(TOPIC).await.unwrap();
+    let whole = run(&stack, &["repair", "--dry-run"]).await;
+    assert!(whole.out.contains(&format!("{records} records read, 0 missing")), "{}{}", whole.out, whole.err);
+
+    let influxdb = InfluxDbClient::new(&stack.influxdb.config()).unwrap();
+    let stored = influxdb.query(&format!("SELECT private_efdStamp FROM \"{TOPIC}\"")).await.unwrap();
+    // The same times in a series of its own, without the field by which points are counted.
+    let line = |row: &Vec<Value>| format!("{TOPIC},writer_identity=other private_efdStamp=1 {}\n", row[0]);
+    let others: String = stored[0].values.iter().map(line).collect();
+    stack.drop_measurement(TOPIC).await.unwrap();
+    stack.write_lines(&others).await.unwrap();
+    let repaired = run(&stack, &["repair"]).await;
+    assert!(
+        repaired.out.contains(&format!("{of_topic} missing in InfluxDB, {of_topic} written")),
+        "{}{}",
+        repaired.out,
+        repaired.err
     );
     stack.points_reach(records).await.unwrap();
 }

@@ -15,7 +15,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use rdkafka::error::KafkaError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::owned::component;
 use crate::completeness::{Keeper, report};
@@ -291,12 +291,17 @@ fn check_range(start: Option<i64>, end: Option<i64>) -> Result<(), Status> {
 }
 
 fn refusal(error: &RepairError) -> Status {
-    let text = error.to_string();
+    Status::new(code(error), error.to_string())
+}
+
+fn code(error: &RepairError) -> Code {
     match error {
-        RepairError::Kafka(_) => Status::unavailable(text),
-        RepairError::Admin(error) => unavailable(error),
-        RepairError::Present(_) | RepairError::Destination(_) => Status::failed_precondition(text),
-        RepairError::Gone => Status::cancelled(text),
+        RepairError::Kafka(_) => Code::Unavailable,
+        RepairError::Admin(error) => unavailable(error).code(),
+        RepairError::Present(error) if error.heals() => Code::Unavailable,
+        RepairError::Present(_) | RepairError::Destination(_) => Code::FailedPrecondition,
+        RepairError::Gone => Code::Cancelled,
+        RepairError::Interrupted { cause, .. } => code(cause),
     }
 }
 
@@ -310,5 +315,30 @@ fn unavailable(error: &AdminError) -> Status {
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Service").field("worker", &self.shared.config.worker).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repair::PresentError;
+
+    #[test]
+    fn a_repair_that_was_interrupted_by_what_may_heal_is_unavailable() {
+        let failed = || RepairError::Present(PresentError::Failed("503".into()));
+        let refused = || RepairError::Present(PresentError::Refused("401".into()));
+        let late = |cause| RepairError::Interrupted { cause: Box::new(cause), done: 7, total: 9, written: 2 };
+        let table = [
+            (failed(), Code::Unavailable),
+            (late(failed()), Code::Unavailable),
+            (refused(), Code::FailedPrecondition),
+            (late(refused()), Code::FailedPrecondition),
+            (late(RepairError::Kafka(KafkaError::Canceled)), Code::Unavailable),
+        ];
+        for (error, code) in table {
+            assert_eq!(refusal(&error).code(), code, "{error}");
+        }
+        let status = refusal(&late(failed()));
+        assert!(status.message().contains("503; 7 of 9 offsets done, 2 points written: "), "{status}");
     }
 }

@@ -1,16 +1,18 @@
 //! Asks InfluxDB which points it has. InfluxQL, because 1.x and 2.x both answer it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use efd_service::http::{Client, HttpError, basic_authorization};
-use http::{HeaderValue, Request, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use efd_service::http::HttpError;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-use crate::destination::DestinationConfig;
+use super::patience::Patience;
+use super::series::Tags;
+use crate::influxdb::{InfluxDb, PrepareError, encoded, quoted, reason};
+use crate::mapping::MappingConfig;
 
 /// Points further apart are asked for one by one, nanoseconds.
 const APART: i64 = 3_600_000_000_000;
@@ -20,10 +22,10 @@ const APART: i64 = 3_600_000_000_000;
 pub enum PresentError {
     /// No answer.
     #[error("influxdb does not say what it has: {0}")]
-    Http(#[from] HttpError),
-    /// The question cannot be put.
-    #[error("influxdb cannot be asked what it has: {0}")]
-    Request(#[from] http::Error),
+    Silent(#[from] PrepareError),
+    /// An answer that another moment may change.
+    #[error("influxdb does not say what it has: {0}")]
+    Failed(String),
     /// An answer that says no.
     #[error(
         "influxdb does not say what it has: {0}; with version 2 the bucket needs a mapping to a database and retention policy"
@@ -31,24 +33,50 @@ pub enum PresentError {
     Refused(String),
 }
 
+impl PresentError {
+    /// Whether the same question may be answered later.
+    pub fn heals(&self) -> bool {
+        match self {
+            Self::Silent(PrepareError::Http(error)) => {
+                !matches!(error, HttpError::CaFile { .. } | HttpError::TooLarge { .. })
+            }
+            Self::Silent(_) | Self::Refused(_) => false,
+            Self::Failed(_) => true,
+        }
+    }
+}
+
+/// Points that InfluxDB has: their times, Unix nanoseconds, by the tags of their series.
+#[derive(Debug, Default)]
+pub struct Points(HashMap<Tags, HashSet<i64>>);
+
+impl Points {
+    /// Whether this one is there.
+    pub fn has(&self, tags: &Tags, time: i64) -> bool {
+        self.0.get(tags).is_some_and(|times| times.contains(&time))
+    }
+
+    fn add(&mut self, mut series: Series) {
+        // A series without a tag that others of the measurement have is listed with an empty one.
+        series.tags.retain(|_, value| !value.is_empty());
+        self.0.entry(series.tags).or_default().extend(series.values.into_iter().map(|(time, _)| time));
+    }
+}
+
 /// The one who asks.
 #[derive(Debug)]
 pub struct Present {
-    http: Client,
-    uri: String,
-    authorization: Option<HeaderValue>,
-    place: (String, String),
+    influxdb: InfluxDb,
     /// Field with the time, which every point has.
     field: String,
-    timeout: std::time::Duration,
+    /// Empty without tags in the mapping: then a point counts whatever tags somebody else gave it.
+    group: &'static str,
+    patience: Patience,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
     results: Vec<Statement>,
-    #[serde(alias = "message")]
-    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,89 +88,70 @@ struct Statement {
 
 #[derive(Deserialize)]
 struct Series {
+    #[serde(default)]
+    tags: Tags,
     values: Vec<(i64, IgnoredAny)>,
 }
 
 impl Present {
-    /// Connects lazily.
-    ///
-    /// # Errors
-    /// When the certificate authority's file or the token cannot be used.
-    pub fn new(config: &DestinationConfig, time_field: &str) -> Result<Self, String> {
-        let http = Client::new(config.ca_file.as_deref()).map_err(|error| error.to_string())?;
-        let authorization = match (config.version, &config.username) {
-            (1, Some(user)) => Some(basic_authorization(user, config.password.expose())),
-            (2, _) if !config.token.is_empty() => {
-                let text = format!("Token {}", config.token.expose());
-                let mut value = HeaderValue::try_from(text).map_err(|error| error.to_string())?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-            _ => None,
-        };
-        let place = match config.version {
-            1 => (config.database.clone(), config.retention_policy.clone()),
-            // A bucket is mapped by its name.
-            _ => match config.bucket.split_once('/') {
-                Some((database, policy)) => (database.to_owned(), policy.to_owned()),
-                None => (config.bucket.clone(), "autogen".to_owned()),
-            },
-        };
-        let uri = format!("{}/query", config.url());
-        Ok(Self { http, uri, authorization, place, field: quoted(time_field), timeout: config.timeout })
+    /// Nothing is asked yet.
+    pub fn new(influxdb: InfluxDb, mapping: &MappingConfig, patience: Patience) -> Self {
+        let has_tags = !(mapping.tags.is_empty() && mapping.writer_tags.is_empty());
+        let group = if has_tags { " GROUP BY *" } else { "" };
+        Self { influxdb, field: quoted(&mapping.time_field), group, patience }
     }
 
-    /// The times of the points of a measurement around these times, Unix nanoseconds.
+    /// The points of a measurement around these times, Unix nanoseconds.
     ///
     /// # Errors
     /// See [`PresentError`].
-    pub async fn points(&self, measurement: &str, mut times: Vec<i64>) -> Result<HashSet<i64>, PresentError> {
+    pub async fn points(&self, measurement: &str, mut times: Vec<i64>) -> Result<Points, PresentError> {
         times.sort_unstable();
-        let mut found = HashSet::new();
-        for (first, last) in spans(&times) {
-            found.extend(self.ask(measurement, first, last).await?);
+        let mut points = Points::default();
+        for span in spans(&times) {
+            let question = self.question(measurement, span);
+            for series in self.patience.ask(PresentError::heals, || self.asked(&question)).await? {
+                points.add(series);
+            }
         }
-        Ok(found)
+        Ok(points)
     }
 
-    async fn ask(&self, measurement: &str, first: i64, last: i64) -> Result<Vec<i64>, PresentError> {
-        let (database, policy) = &self.place;
-        let from = [database.as_str(), policy.as_str(), measurement].map(quoted).join(".");
-        let field = &self.field;
-        let query = format!("SELECT {field} FROM {from} WHERE time >= {first} AND time <= {last}");
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    fn question(&self, measurement: &str, (first, last): (i64, i64)) -> Bytes {
+        let Self { field, group, .. } = self;
+        let (database, policy) = self.influxdb.read_names();
+        // Nothing between the dots is the default policy, as for a write.
+        let between = if policy.is_empty() { String::new() } else { quoted(policy) };
+        let from = [quoted(database), between, quoted(measurement)].join(".");
+        let query = format!("SELECT {field} FROM {from} WHERE time >= {first} AND time <= {last}{group}");
         let place = format!("db={}&rp={}", encoded(database), encoded(policy));
-        let body = format!("{place}&epoch=ns&q={}", encoded(&query));
-        let mut request =
-            Request::post(&self.uri).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(authorization) = &self.authorization {
-            request = request.header(header::AUTHORIZATION, authorization.clone());
-        }
-        let answer = self.http.send(request.body(Bytes::from(body))?, self.timeout).await?;
+        Bytes::from(format!("{place}&epoch=ns&q={}", encoded(&query)))
+    }
+
+    async fn asked(&self, question: &Bytes) -> Result<Vec<Series>, PresentError> {
+        let answer = self.influxdb.call(Method::POST, "/query", question.clone()).await?;
         let status = answer.status();
-        let parsed: Answer = serde_json::from_slice(answer.body())
-            .map_err(|error| PresentError::Refused(format!("HTTP {status}, {error}")))?;
-        if let Some(error) = parsed.error {
-            return Err(PresentError::Refused(error));
+        if !status.is_success() {
+            let said = reason(status, answer.body());
+            let is_refused = status.is_client_error()
+                && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+            return Err(if is_refused { PresentError::Refused(said) } else { PresentError::Failed(said) });
         }
+        let parsed: Answer = serde_json::from_slice(answer.body())
+            .map_err(|error| PresentError::Failed(format!("{status}, {error}")))?;
         let mut found = Vec::new();
         for statement in parsed.results {
             match statement.error {
+                None => found.extend(statement.series),
                 // A database that was dropped has nothing.
                 Some(error) if error.contains("database not found") => {}
                 Some(error) if error.contains("retention policy not found") => {}
-                Some(error) => return Err(PresentError::Refused(error)),
-                None => {}
+                // Load and a server that stops are told in this place too.
+                Some(error) => return Err(PresentError::Failed(error)),
             }
-            let values = statement.series.into_iter().flat_map(|series| series.values);
-            found.extend(values.map(|(time, _)| time));
         }
         Ok(found)
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Ranges that cover sorted times, cut where two lie far apart.
@@ -158,18 +167,5 @@ fn spans(times: &[i64]) -> Vec<(i64, i64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_far_apart_are_asked_for_one_by_one() {
-        assert_eq!(spans(&[]), []);
-        assert_eq!(spans(&[1, 2, 3]), [(1, 3)]);
-        assert_eq!(spans(&[1, 5, 6 + APART]), [(1, 5), (6 + APART, 6 + APART)]);
-    }
-
-    #[test]
-    fn a_name_is_quoted() {
-        assert_eq!(quoted(r#"a"b\"#), r#""a\"b\\""#);
-    }
-}
+#[path = "present_tests.rs"]
+mod tests;
