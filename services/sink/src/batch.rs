@@ -54,6 +54,8 @@ pub struct Entry {
     pub values: usize,
     /// Time of the point, Unix nanoseconds.
     pub time: i64,
+    /// A number that stands for its tags, as [`point::Point`] has it.
+    pub tags: u64,
     /// Who sent the record, and as which.
     pub private: Private,
 }
@@ -74,6 +76,13 @@ pub struct DeadEntry {
     pub schema_id: Option<SchemaRef>,
     /// Why.
     pub cause: Cause,
+}
+
+/// A record without a value.
+#[derive(Debug, Clone, Copy)]
+struct Tombstone {
+    place: usize,
+    offset: i64,
 }
 
 /// How far the batch reaches in a partition.
@@ -99,7 +108,7 @@ pub struct Batch {
     consumed: Vec<u64>,
     values: usize,
     omitted: usize,
-    tombstones: usize,
+    tombstones: Vec<Tombstone>,
     opened: Option<Instant>,
 }
 
@@ -117,7 +126,7 @@ impl Batch {
             consumed: Vec::new(),
             values: 0,
             omitted: 0,
-            tombstones: 0,
+            tombstones: Vec::new(),
             opened: None,
         }
     }
@@ -145,6 +154,7 @@ impl Batch {
                     component,
                     values: point.values,
                     time: point.time,
+                    tags: point.tags,
                     private: point.private,
                 };
                 self.entries.push(entry);
@@ -168,8 +178,8 @@ impl Batch {
 
     /// Passes a tombstone: no point, no dead letter, only its offset counts.
     pub fn tombstone(&mut self, source: Source<'_>, offset: i64) {
-        self.touch(source, offset);
-        self.tombstones += 1;
+        let place = self.touch(source, offset);
+        self.tombstones.push(Tombstone { place, offset });
     }
 
     /// Counts the record and moves the partition's offset behind it.
@@ -194,8 +204,8 @@ impl Batch {
         index
     }
 
-    /// Leaves offsets and dead entries of partitions that the consumer no longer owns to their new owner. Their lines stay: to
-    /// write them twice changes nothing.
+    /// Leaves offsets, dead entries and tombstones of partitions that the consumer no longer owns to their new owner. Their lines stay:
+    /// to write them twice changes nothing.
     pub fn forget(&mut self, revoked: &HashSet<TopicPartition>) {
         for place in &mut self.places {
             if revoked.contains(&place.partition) {
@@ -206,7 +216,9 @@ impl Batch {
             }
         }
         let places = &self.places;
-        self.dead.retain(|dead| places.get(dead.place).is_some_and(|place| place.next.is_some()));
+        let is_ours = |place: usize| places.get(place).is_some_and(|place| place.next.is_some());
+        self.dead.retain(|dead| is_ours(dead.place));
+        self.tombstones.retain(|tombstone| is_ours(tombstone.place));
     }
 
     /// Its limits.
@@ -222,7 +234,7 @@ impl Batch {
     /// Whether a limit other than the age is reached.
     pub fn is_full(&self) -> bool {
         let limits = &self.limits;
-        self.entries.len() + self.dead.len() >= limits.points
+        self.entries.len() + self.dead.len() + self.tombstones.len() >= limits.points
             || self.values >= limits.values
             || self.lines.len() >= limits.bytes
             || self.packed.len() >= limits.bytes
@@ -251,9 +263,17 @@ impl Batch {
         self.omitted
     }
 
-    /// Records without a value.
+    /// How many records have no value.
     pub fn tombstones(&self) -> usize {
-        self.tombstones
+        self.tombstones.len()
+    }
+
+    /// Where the records without a value came from, with their offsets.
+    pub fn tombstone_offsets(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        self.tombstones.iter().filter_map(|tombstone| {
+            let place = self.places.get(tombstone.place)?;
+            Some((&place.partition, tombstone.offset))
+        })
     }
 
     /// Records taken, by the index of their component.
@@ -323,13 +343,14 @@ impl Batch {
         }
         self.entries.clear();
         self.dead.clear();
+        self.tombstones.clear();
         for place in self.places.drain(..) {
             if let Some(of_slot) = self.place_of.get_mut(place.slot) {
                 *of_slot = 0;
             }
         }
         self.consumed.fill(0);
-        (self.values, self.omitted, self.tombstones, self.opened) = (0, 0, 0, None);
+        (self.values, self.omitted, self.opened) = (0, 0, None);
     }
 }
 

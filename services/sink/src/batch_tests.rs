@@ -34,6 +34,7 @@ fn a_batch_knows_how_far_it_reaches_in_each_partition() {
     add(&mut batch, source(0, &a), 10, 1.5);
     batch.tombstone(source(5, &b), 7);
     add(&mut batch, source(0, &a), 11, f64::NAN);
+    assert_eq!(batch.tombstone_offsets().collect::<Vec<_>>(), [(&b, 7)]);
     assert_eq!(batch.next_offsets(), [(a.clone(), 12), (b, 8)]);
     assert_eq!((batch.entries().len(), batch.dead_entries().len(), batch.tombstones()), (1, 1, 1));
     assert_eq!(batch.consumed(), [3]);
@@ -77,15 +78,47 @@ fn each_limit_fills_a_batch() {
 }
 
 #[test]
-fn dead_records_count_as_records() {
+fn dead_records_and_tombstones_count_as_records() {
     let a = partition("a");
     let mut batch = Batch::new(LIMITS);
-    for offset in 0..3 {
-        assert!(!batch.is_full());
+    for offset in 0..2 {
         let cause = Cause { reason: Reason::WireFormat, detail: String::new() };
         batch.dead(source(0, &a), &Record { offset, ..Record::default() }, None, cause);
+        assert!(!batch.is_full());
     }
+    batch.tombstone(source(0, &a), 2);
     assert!(batch.is_full());
+}
+
+#[test]
+fn points_are_told_apart_by_the_values_of_their_tags_in_any_order() {
+    let fields = [r#"{"name":"a","type":"string"}"#, r#"{"name":"b","type":"string"}"#];
+    let plan = |tags: &[&str], fields: [&str; 2]| {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let mapping = MappingConfig { tags, ..MappingConfig::default() };
+        let text = format!(
+            r#"{{"type":"record","name":"t","fields":[{},{},{{"name":"private_efdStamp","type":"double"}}]}}"#,
+            fields[0], fields[1]
+        );
+        Plan::compile(9, &RecordSchema::parse(&text).unwrap(), &mapping).unwrap()
+    };
+    let partition = partition("a");
+    let mut batch = Batch::new(LIMITS);
+    let mut add = |plan: &Plan, values: [&str; 2]| {
+        let mut body = Vec::new();
+        values.iter().for_each(|value| avro::put_str(&mut body, value));
+        avro::put_double(&mut body, 1.0);
+        let record = Record { payload: Some(&body), ..Record::default() };
+        batch.point(source(0, &partition), &record, (plan, ComponentId::default()), &body);
+        batch.entries().last().unwrap().tags
+    };
+    let [first, second] = fields;
+    assert_eq!(add(&plan(&[], [first, second]), ["1", "2"]), 0);
+    let tagged = plan(&["a", "b"], [first, second]);
+    let tags = add(&tagged, ["1", "2"]);
+    assert_ne!(tags, add(&tagged, ["2", "1"]));
+    assert_eq!(tags, add(&tagged, ["1", "2"]));
+    assert_eq!(tags, add(&plan(&["a", "b"], [second, first]), ["2", "1"]));
 }
 
 #[test]
@@ -105,10 +138,12 @@ fn a_revoked_partition_is_left_to_its_new_owner() {
     let (a, b) = (partition("a"), partition("b"));
     let mut batch = Batch::new(LIMITS);
     add(&mut batch, source(0, &a), 10, f64::NAN);
+    batch.tombstone(source(0, &a), 11);
     add(&mut batch, source(1, &b), 20, 1.0);
     batch.forget(&HashSet::from([a.clone()]));
     assert_eq!(batch.next_offsets(), [(b.clone(), 21)]);
     assert!(batch.dead_entries().is_empty());
+    assert_eq!(batch.tombstones(), 0);
     // Assigned again, it is read from its last commit.
     add(&mut batch, source(0, &a), 9, 1.0);
     assert_eq!(batch.next_offsets(), [(b, 21), (a, 10)]);

@@ -19,10 +19,13 @@
 //! - An old owner that is late (its session ran out) may write an older state over a newer one. Whoever reads keeps the one that counts
 //!   further, and the owner writes its own again when it sees that.
 //! - Records of a batch that was read before a partition was revoked are left out, since the next owner counts them.
+//! - Records that lie below the account were read before, unless the partition ends before it: then its topic was deleted and made again,
+//!   and what was kept of it is deleted before the new account is kept.
 
 mod facts;
 pub mod keeper;
 pub mod listed;
+mod offsets;
 pub mod partition;
 pub mod report;
 pub mod runs;

@@ -1,6 +1,7 @@
 //! The line of one record while it is written. Pure.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use efd_schema::avro::{AvroError, Reader};
 
@@ -26,6 +27,7 @@ pub struct Line<'a> {
     private: Private,
     /// Tags, each behind a comma.
     tags: Vec<u8>,
+    tag_set: u64,
     /// Keys that were made for this line, where two arrays can make the same.
     unprepared: HashSet<Vec<u8>>,
 }
@@ -40,6 +42,7 @@ impl<'a> Line<'a> {
             time_power: plan.time_power(),
             private: Private::default(),
             tags: Vec::new(),
+            tag_set: 0,
             unprepared: HashSet::new(),
         }
     }
@@ -76,7 +79,7 @@ impl<'a> Line<'a> {
         if !self.tags.is_empty() {
             out.splice(head..head, self.tags);
         }
-        Ok(Point { values, omitted, time, private: self.private })
+        Ok(Point { values, omitted, time, tags: self.tag_set, private: self.private })
     }
 
     /// One field of the record, with whatever it is besides.
@@ -113,6 +116,10 @@ impl<'a> Line<'a> {
         if tag_text(kind, reader, &mut text).is_ok() && !text.is_empty() {
             self.tags.extend_from_slice(key);
             self.tags.extend_from_slice(&text);
+            let mut hasher = DefaultHasher::new();
+            (key, &text).hash(&mut hasher);
+            // A sum, since InfluxDB does not look at the order of tags.
+            self.tag_set = self.tag_set.wrapping_add(hasher.finish());
         }
     }
 
@@ -236,7 +243,7 @@ fn tag_text(kind: &Kind, mut reader: Reader<'_>, text: &mut Vec<u8>) -> Result<(
     match kind {
         Kind::Plain(Plain::Boolean) => {
             let word = number::boolean(reader.boolean()?);
-            out.put_first(&word.text, word.len);
+            out.put_first(&word.text.to_le_bytes(), word.len);
         }
         Kind::Plain(Plain::Int | Plain::Long) => number::put_digits(reader.long()?, &mut out),
         Kind::Plain(Plain::Float) => put_tag_number(f64::from(reader.float()?), &mut out),

@@ -51,6 +51,8 @@ pub struct Point {
     pub omitted: usize,
     /// Unix nanoseconds.
     pub time: i64,
+    /// A number that stands for the tags of the line; 0 where there are none.
+    pub tags: u64,
     /// Who sent the record, and as which.
     pub private: Private,
 }

@@ -18,6 +18,8 @@ pub enum Fate {
     Written,
     /// It lies in the dead-letter topic.
     DeadLettered(Reason),
+    /// It has no value: there is nothing to write.
+    Tombstone,
 }
 
 /// A record that is done.
@@ -35,6 +37,8 @@ pub struct Settled<'a> {
     pub identity: &'a [u8],
     /// Time of its point, Unix microseconds; none where it has no point.
     pub time_us: Option<i64>,
+    /// A number that stands for the tags of its point; 0 where there are none.
+    pub tags: u64,
 }
 
 /// Keeps account of records.
@@ -58,8 +62,8 @@ pub trait Tracker: Follower {
 }
 
 impl Batch {
-    /// What became of its records, those with a line first, both in the order of reading. A tombstone is no record to account
-    /// for, and records of revoked partitions, which their new owner reads again, are still here if they have a line.
+    /// What became of its records: those with a line, those without one, tombstones, each in the order of reading. Records of revoked
+    /// partitions, which their new owner reads again, are still here if they have a line.
     pub fn settled<'a>(&'a self, refusals: &'a [Refusal]) -> impl Iterator<Item = Settled<'a>> {
         let mut refused = refusals.iter().peekable();
         let written = self.entries().iter().enumerate().filter_map(move |(index, entry)| {
@@ -67,24 +71,29 @@ impl Batch {
             let fate = refusal.map_or(Fate::Written, |refusal| Fate::DeadLettered(refusal.cause.reason));
             let (partition, payload) = self.payload(entry)?;
             let identity = entry.private.identity(payload);
-            let time_us = Some(entry.time.div_euclid(1000));
             Some(Settled {
                 partition,
                 offset: entry.offset(),
                 fate,
                 private: entry.private,
                 identity,
-                time_us,
+                time_us: Some(entry.time.div_euclid(1000)),
+                tags: entry.tags,
             })
         });
         let dead = self.dead_entries().iter().filter_map(|dead| {
             let (partition, record) = self.dead_record(dead)?;
-            let fate = Fate::DeadLettered(dead.cause.reason);
-            let private = Private::default();
-            Some(Settled { partition, offset: record.offset, fate, private, identity: b"", time_us: None })
+            Some(pointless(partition, record.offset, Fate::DeadLettered(dead.cause.reason)))
         });
-        written.chain(dead)
+        let tombstones =
+            self.tombstone_offsets().map(|(partition, offset)| pointless(partition, offset, Fate::Tombstone));
+        written.chain(dead).chain(tombstones)
     }
+}
+
+/// A record without a point.
+fn pointless(partition: &TopicPartition, offset: i64, fate: Fate) -> Settled<'_> {
+    Settled { partition, offset, fate, private: Private::default(), identity: b"", time_us: None, tags: 0 }
 }
 
 #[cfg(test)]
@@ -115,6 +124,7 @@ mod tests {
             ("a", 1, dead(Reason::Refused)),
             ("a", 2, Fate::Written),
             ("b", 41, dead(Reason::WireFormat)),
+            ("b", 42, Fate::Tombstone),
         ];
         assert_eq!(seen, expected);
         assert_eq!(settled[2].time_us, Some(3_000_000));

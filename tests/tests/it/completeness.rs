@@ -5,11 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use apache_avro::types::Value as AvroValue;
 use efd_ingest::simulator::Report;
 use efd_ingest::simulator::report::TopicReport;
+use efd_kafka::OutRecord;
 use efd_schema::{RegistryClient, RegistryConfig};
 use efd_tests::{Generation, Options, Stack, efd, eventually};
-use rdkafka::Message as _;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use rstest::rstest;
 use serde_json::{Value, json};
+
+const TOPIC: &str = "lsst.sal.Test.scalars";
 
 /// What `efd completeness` says, by topic, once the worker is not behind.
 async fn completeness(stack: &Stack) -> (Option<i32>, BTreeMap<String, Value>) {
@@ -190,4 +195,48 @@ async fn of_traffic_without_a_fault_nothing_is_missing(#[case] generation: Gener
     let unknown = efd(Some(&config), &["completeness", "--destination", "other"], &[]).await.unwrap();
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.err.contains("has no destination other"), "{}", unknown.err);
+    // A tombstone at the end is not waited for.
+    let mut batch = stack.producer().unwrap().batch();
+    batch.send(OutRecord { topic: TOPIC, key: Some(b"tombstone"), ..OutRecord::default() }).await.unwrap();
+    batch.delivered().await.unwrap();
+    let (code, again) = completeness(&stack).await;
+    assert_eq!((code, &again), (Some(0), &said));
+}
+
+/// Lets Kafka delete the records below an offset, as its retention does.
+async fn delete_below(stack: &Stack, topic: &str, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> = stack.kafka.config().client("efd-tests").create().unwrap();
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
+    let deleted = admin.delete_records(&offsets, &AdminOptions::new()).await.unwrap();
+    deleted.elements().iter().for_each(|element| element.error().unwrap());
+}
+
+#[rstest]
+#[case::influxdb_1(Generation::V1)]
+#[case::influxdb_2(Generation::V2)]
+#[tokio::test]
+async fn records_that_retention_deleted_are_lost_although_no_number_is_missing(
+    #[case] generation: Generation,
+) {
+    let mut stack = Stack::recording(Options::new(generation)).await.unwrap();
+    let records = stack.simulate(200.0).await.unwrap();
+    stack.points_reach(records).await.unwrap();
+    let (code, said) = completeness(&stack).await;
+    assert_eq!(code, Some(0), "{said:?}");
+    stack.sink.as_mut().unwrap().kill();
+    // Copies, so all their numbers were seen.
+    let next = i64::try_from(stack.records_of(TOPIC).await.unwrap()).unwrap();
+    assert_eq!(stack.copy_records(TOPIC, 3).await.unwrap(), 3);
+    delete_below(&stack, TOPIC, next + 2).await;
+    let sink = stack.sink.as_mut().unwrap();
+    sink.start_again().unwrap();
+    sink.ready().await.unwrap();
+    let (code, said) = completeness(&stack).await;
+    let topic = &said[TOPIC];
+    assert_eq!(code, Some(1), "{topic}");
+    let [missing, duplicated, lost] = ["missing", "duplicated", "lost"].map(|name| number(topic, name));
+    assert_eq!((missing, duplicated, lost), (0, 1, 2), "{topic}");
+    let last = i32::try_from(next).unwrap() + 1;
+    assert_eq!(listed(topic, "lost"), numbers(&[last - 1, last]));
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use efd_kafka::{
     Admin, AdminError, BatchId, ConsumerThread, Follower, KafkaConfig, OutRecord, PollHandler, Producer,
@@ -17,12 +17,11 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{OnceCell, watch};
 
-use super::CompletenessConfig;
-use super::facts::{self, Extent};
 use super::stored::Stored;
 use super::summary::Teller;
-use super::tracker::Tracker as Account;
+use super::tracker::{Odd, Tracker as Account};
 use super::view::View;
+use super::{CompletenessConfig, facts, offsets};
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::error::SinkError;
@@ -30,10 +29,6 @@ use crate::line_writer::Refusal;
 use crate::metrics::Metrics;
 use crate::settled::Tracker;
 
-/// Bound on one question to a broker.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Kafka is asked for the oldest offset of a partition with holes at most so often.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// A record of the account that no broker took in this time is sent again.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A broker gives what there is long before.
@@ -52,7 +47,6 @@ pub struct Keeper {
     shared: Arc<Shared>,
     consumer: Arc<BaseConsumer<QuietContext>>,
     producer: OnceCell<Producer>,
-    asked: Mutex<HashMap<usize, Instant>>,
     teller: Teller,
 }
 
@@ -106,7 +100,6 @@ impl Keeper {
             shared: Arc::new(shared),
             consumer: Arc::new(consumer),
             producer: OnceCell::new(),
-            asked: Mutex::default(),
             teller: Teller::new(metrics, &name),
         })
     }
@@ -172,7 +165,7 @@ impl Keeper {
     async fn catch_up(&self) -> KafkaResult<()> {
         let mut progress = self.shared.progress.subscribe();
         let _ = progress.wait_for(|progress| progress.position >= 0).await;
-        let (_, end) = self.watermarks(&self.topic, 0).await?;
+        let end = offsets::end(&self.consumer, &self.topic, 0).await?;
         loop {
             let seen = *progress.borrow_and_update();
             if seen.position >= end {
@@ -183,12 +176,6 @@ impl Keeper {
                 return Ok(());
             }
         }
-    }
-
-    async fn watermarks(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
-        let (consumer, topic) = (self.consumer.clone(), topic.to_owned());
-        let asked = move || consumer.fetch_watermarks(&topic, partition, REQUEST_TIMEOUT);
-        tokio::task::spawn_blocking(asked).await.unwrap_or(Err(KafkaError::Canceled))
     }
 
     /// Goes on from what was kept of partitions that are new here.
@@ -211,31 +198,28 @@ impl Keeper {
         }
     }
 
-    /// Asks Kafka for the oldest offset of partitions whose offsets have holes, to tell retention from other holes.
-    async fn look_at_holes(&self, extents: HashMap<usize, (TopicPartition, Extent)>) {
-        for (slot, (partition, extent)) in extents {
-            let Some((next, oldest)) = self.account().offsets(slot) else { continue };
-            let next = next.unwrap_or(extent.lowest);
-            let is_whole = extent.highest - extent.lowest + 1 == extent.count && extent.lowest <= next;
-            if is_whole || oldest > next || !self.may_ask(slot) {
-                continue;
+    /// Asks Kafka where partitions begin and end whose offsets do not go on where their accounts stand: that tells retention from other
+    /// holes, and records that are read again from those of a topic that was made again.
+    async fn look_at(&self, odd: Odd) {
+        if odd.is_empty() {
+            return;
+        }
+        let (partitions, places): (Vec<_>, Vec<_>) = odd.into_iter().unzip();
+        let extents = match offsets::extents(&self.consumer, &partitions).await {
+            Ok(extents) => extents,
+            Err(error) => {
+                tracing::debug!(%error, "where partitions begin and end is not known");
+                return;
             }
-            match self.watermarks(&partition.topic, partition.partition).await {
-                Ok((oldest, _)) => self.account().oldest(slot, oldest),
-                Err(error) => {
-                    tracing::debug!(%error, topic = &*partition.topic, "oldest offset is not known")
-                }
+        };
+        let mut account = self.account();
+        for (partition, next) in partitions.iter().zip(places) {
+            let Some(extent) = extents.get(partition) else { continue };
+            if account.learn(partition, next, *extent) {
+                let (topic, partition) = (&*partition.topic, partition.partition);
+                tracing::warn!(topic, partition, "topic was deleted and made again, its account starts anew");
             }
         }
-    }
-
-    fn may_ask(&self, slot: usize) -> bool {
-        let (now, mut asked) = (Instant::now(), self.asked.lock().unwrap_or_else(PoisonError::into_inner));
-        let is_due = asked.get(&slot).is_none_or(|last| now.duration_since(*last) >= ASK_AGAIN);
-        if is_due {
-            asked.insert(slot, now);
-        }
-        is_due
     }
 
     async fn settle(
@@ -251,10 +235,17 @@ impl Keeper {
             owned.iter().map(|(partition, _)| (partition, account.slot(partition))).collect()
         };
         let slot_of = |partition: &TopicPartition| owned.get(partition).copied().flatten();
-        self.look_at_holes(facts::extents(batch, refusals, slot_of)).await;
-        let mut account = self.account();
-        let facts = facts::of(&mut account, batch, refusals, slot_of);
-        account.done(id.number(), facts);
+        {
+            let mut account = self.account();
+            let facts = facts::of(&mut account, batch, refusals, slot_of);
+            account.done(id.number(), facts);
+        }
+        loop {
+            let next = self.account().next_done();
+            let Some((number, odd)) = next else { break };
+            self.look_at(odd).await;
+            self.account().advance(number);
+        }
     }
 
     /// Writes what has changed; returns when Kafka has it.

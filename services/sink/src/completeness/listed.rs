@@ -18,6 +18,13 @@ pub struct Item {
     pub reason: u8,
 }
 
+impl Item {
+    /// How many numbers.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.last.saturating_sub(self.first).saturating_add(1)).unwrap_or_default()
+    }
+}
+
 /// As it is written: first number, further numbers, times, reason.
 type ItemText = (i64, i64, Option<i64>, Option<i64>, u8);
 
@@ -43,17 +50,22 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Adds a number; beyond `bound` items the oldest is dropped from the list.
+    /// Adds a number.
     pub fn add(&mut self, number: i64, time: Option<i64>, reason: u8, bound: usize) {
-        self.count += 1;
+        self.add_all(Item { first: number, last: number, first_time: time, last_time: time, reason }, bound);
+    }
+
+    /// Adds consecutive numbers; beyond `bound` items the oldest is dropped from the list.
+    pub fn add_all(&mut self, item: Item, bound: usize) {
+        self.count += item.count();
         if let Some(last) = self.items.last_mut()
-            && last.last.checked_add(1) == Some(number)
-            && (last.reason, last.last_time.is_some()) == (reason, time.is_some())
+            && last.last.checked_add(1) == Some(item.first)
+            && (last.reason, last.last_time.is_some()) == (item.reason, item.first_time.is_some())
         {
-            (last.last, last.last_time) = (number, time);
+            (last.last, last.last_time) = (item.last, item.last_time);
             return;
         }
-        self.items.push(Item { first: number, last: number, first_time: time, last_time: time, reason });
+        self.items.push(item);
         if self.items.len() > bound.max(1) {
             self.items.remove(0);
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use efd_kafka::TopicPartition;
 use serde::{Deserialize, Serialize};
 
-use super::listed::Listed;
+use super::listed::{Item, Listed};
 use super::runs::Before;
 use super::writer::{Bounds, Found, Observed, WriterState};
 
@@ -32,35 +32,18 @@ pub struct PartitionState {
     /// Oldest offset that Kafka still had when records were found to be deleted before they were read; 0 for never.
     #[serde(rename = "lost", default)]
     pub lost_at: i64,
-    /// Records deleted before they were read, at most: offsets need not be records.
-    #[serde(rename = "gone", default)]
-    pub lost: u64,
+    /// Offsets that Kafka deleted before they were read, with the times of the points around them.
+    #[serde(rename = "deleted", default, skip_serializing_if = "Listed::is_empty")]
+    pub lost: Listed,
     /// Dead letters whose bytes do not tell who sent them, by their offsets.
     #[serde(rename = "dead", default, skip_serializing_if = "Listed::is_empty")]
     pub undecodable: Listed,
-    /// Times of the newest points, so that a restart does not hide two records of the same microsecond.
+    /// The newest points, as the tracker tells them apart, so that a restart does not hide two records of the same microsecond.
     #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<i64>,
 }
 
 impl PartitionState {
-    /// Moves on to a record; false if it was accounted for before.
-    pub fn reach(&mut self, offset: i64, oldest: i64) -> bool {
-        let next = self.next_offset.unwrap_or(offset);
-        if offset < next {
-            return false;
-        }
-        if offset > next {
-            self.hole_at = offset;
-            if oldest > next {
-                self.lost_at = offset;
-                self.lost += u64::try_from(oldest.min(offset) - next).unwrap_or_default();
-            }
-        }
-        self.next_offset = Some(offset + 1);
-        true
-    }
-
     /// What the offsets say of what was read since a writer's last record.
     pub fn since(&self, next_offset: i64) -> Before {
         if self.lost_at > next_offset {
@@ -99,6 +82,8 @@ pub struct Slot {
     pub is_dirty: bool,
     /// Oldest offset that Kafka had when it was last asked.
     pub oldest: i64,
+    /// What is kept of it is of a topic that was deleted.
+    pub is_anew: bool,
     /// Its writers; no place is ever given to another.
     pub writers: Vec<Followed>,
     by_key: HashMap<WriterKey, usize>,
@@ -123,6 +108,7 @@ impl Slot {
             state,
             is_dirty: false,
             oldest: 0,
+            is_anew: false,
             writers,
             by_key,
             last: 0,
@@ -155,10 +141,8 @@ impl Slot {
 
     /// Accounts for a record of a writer.
     pub fn observe(&mut self, writer: usize, record: &Observed, bounds: Bounds) -> Option<Found> {
+        self.reach(record.offset, Some(record.time), bounds);
         let followed = self.writers.get_mut(writer)?;
-        if self.state.reach(record.offset, self.oldest) {
-            self.is_dirty = true;
-        }
         // A writer's state may have been kept later than its partition's, so each knows how far it reaches.
         let before = self.state.since(followed.state.next_offset);
         let found = followed.state.observe(record, before, bounds);
@@ -166,12 +150,62 @@ impl Slot {
         Some(found)
     }
 
-    /// Accounts for a record that does not tell who sent it.
-    pub fn undecodable(&mut self, offset: i64, reason: u8, bounds: Bounds) {
-        if self.state.reach(offset, self.oldest) {
+    /// Accounts for a record that does not tell who sent it: a dead letter, or a tombstone, whose `reason` is 0.
+    pub fn pass(&mut self, offset: i64, reason: u8, bounds: Bounds) {
+        if self.reach(offset, None, bounds) && reason != 0 {
             self.state.undecodable.add(offset, None, reason, bounds.entries);
-            self.is_dirty = true;
         }
+    }
+
+    /// Moves on to a record; false if it was accounted for before.
+    fn reach(&mut self, offset: i64, time: Option<i64>, bounds: Bounds) -> bool {
+        let next = self.state.next_offset.unwrap_or(offset);
+        if offset < next {
+            return false;
+        }
+        if offset > next {
+            self.skip(next, offset, time, bounds);
+        }
+        self.state.next_offset = Some(offset + 1);
+        self.is_dirty = true;
+        true
+    }
+
+    /// Notes that offsets from `next` on were not read before the record at `offset`.
+    fn skip(&mut self, next: i64, offset: i64, time: Option<i64>, bounds: Bounds) {
+        self.state.hole_at = offset;
+        if self.oldest <= next {
+            return;
+        }
+        self.state.lost_at = offset;
+        let known = self.writers.iter().map(|writer| &writer.state).filter(|state| state.records > 0);
+        let times = known.map(|state| state.last_time).max().zip(time);
+        let item = Item {
+            first: next,
+            last: self.oldest.min(offset) - 1,
+            // Another writer's clock may be ahead.
+            first_time: times.map(|(before, behind)| before.min(behind)),
+            last_time: times.map(|(before, behind)| before.max(behind)),
+            reason: 0,
+        };
+        self.state.lost.add_all(item, bounds.entries);
+    }
+
+    /// Whether only Kafka can tell what the offsets mean that were read next: some before or between them were not read and are not
+    /// known to be deleted, or they come again.
+    pub fn is_odd(&self, first: i64, last: i64, count: usize) -> bool {
+        let next = self.state.next_offset.unwrap_or(first);
+        let is_whole = first <= next && usize::try_from(last - first).is_ok_and(|more| more + 1 == count);
+        first < next || !(is_whole || self.oldest > next)
+    }
+
+    /// Forgets everything, since it is of a topic that was deleted. Writers keep their places: facts that wait refer to them.
+    pub fn begin_anew(&mut self) {
+        self.state = PartitionState::default();
+        for writer in &mut self.writers {
+            (writer.state, writer.is_dirty) = (WriterState::default(), false);
+        }
+        (self.oldest, self.is_anew) = (0, true);
     }
 
     /// Forgets writers whose newest point is older than `horizon` (Unix microseconds), and the longest silent ones beyond `bound`;

@@ -91,6 +91,16 @@ impl Report<'_> {
             });
         }
         let who = Finding { offsets: true, partition, ..Finding::default() };
+        let mut lost = state.lost;
+        if let Some(next) = state.next_offset
+            && oldest > next
+        {
+            // Not in the account before the worker reads on, and nobody knows whether there is something to read.
+            let before = kept.writers.values().map(|writer| writer.last_time).max();
+            let item = Item { first: next, last: oldest - 1, first_time: before, last_time: None, reason: 0 };
+            lost.add_all(item, usize::MAX);
+        }
+        self.counts.lost += self.list(&lost, Kind::Lost, &who);
         self.counts.dead_lettered += self.list(&state.undecodable, Kind::DeadLettered, &who);
     }
 
@@ -141,7 +151,7 @@ impl Report<'_> {
         let mut all = 0;
         let mut chosen = 0;
         for item in listed.items() {
-            let count = u64::try_from(item.last - item.first + 1).unwrap_or_default();
+            let count = item.count();
             all += count;
             if self.range.has(item.first_time, item.last_time) {
                 chosen += count;
@@ -167,7 +177,11 @@ impl Report<'_> {
 }
 
 fn finding(item: &Item, kind: Kind, count: u64, who: &Finding) -> Finding {
-    let cause = if kind == Kind::DeadLettered { Cause::Refused } else { Cause::Unspecified };
+    let cause = match kind {
+        Kind::DeadLettered => Cause::Refused,
+        Kind::Lost => Cause::KafkaRetention,
+        _ => Cause::Unspecified,
+    };
     Finding {
         kind: kind.into(),
         cause: cause.into(),
@@ -197,6 +211,7 @@ pub type Extents = BTreeMap<String, BTreeMap<i32, (i64, i64)>>;
 
 #[cfg(test)]
 mod tests {
+    use super::super::partition::PartitionState;
     use super::super::stored::{Kept, Stored};
     use super::super::writer::{Bounds, Observed};
     use super::*;
@@ -227,6 +242,32 @@ mod tests {
         assert_eq!((missing.len(), missing[0].first, missing[0].last), (1, 4, 4));
         assert_eq!(missing[0].cause(), Cause::Producer);
         assert_eq!(responses[0].counts.as_ref().unwrap().missing, 1);
+    }
+
+    #[test]
+    fn what_retention_deleted_is_listed_by_offset_and_not_added_to_the_gaps() {
+        let mut view = view(&[&[(0, 1), (1, 2)]]);
+        let partition = TopicPartition { topic: TOPIC.into(), partition: 0 };
+        let mut state = PartitionState { next_offset: Some(20), ..PartitionState::default() };
+        let times = (Some(2), Some(9));
+        let item = Item { first: 5, last: 9, first_time: times.0, last_time: times.1, reason: 0 };
+        state.lost.add_all(item, 9);
+        view.apply(Stored::new(&partition, None, Some(Kept::Partition(state))));
+        // What follows is deleted too, and the worker has not come to it.
+        let ends = BTreeMap::from([(0, (30, 30))]);
+        let responses = topic(&view, TOPIC, &ends, &Range::default());
+        let counts = responses[0].counts.as_ref().unwrap();
+        assert_eq!((counts.lost, counts.missing, counts.not_yet_written, counts.listed), (15, 0, 0, true));
+        let lost: Vec<_> = responses[0].findings.iter().filter(|f| f.kind() == Kind::Lost).collect();
+        let seen: Vec<_> = lost.iter().map(|one| (one.first, one.last, one.offsets, one.cause())).collect();
+        let why = Cause::KafkaRetention;
+        assert_eq!(seen, [(5, 9, true, why), (20, 29, true, why)]);
+        let range = Range { start: Some(10), end: None };
+        let responses = topic(&view, TOPIC, &ends, &range);
+        assert_eq!(responses[0].counts.as_ref().unwrap().lost, 10);
+        let range = Range { start: None, end: Some(1) };
+        let responses = topic(&view, TOPIC, &ends, &range);
+        assert_eq!(responses[0].counts.as_ref().unwrap().lost, 0);
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub fn of(account: &Tracker) -> BTreeMap<&str, Summary> {
     let mut summaries: BTreeMap<&str, Summary> = BTreeMap::new();
     for slot in account.followed() {
         let summary = summaries.entry(component_of(&slot.partition.topic)).or_default();
-        summary.missing += slot.state.lost;
+        summary.missing += slot.state.lost.count();
         summary.dead_lettered += slot.state.undecodable.count();
         for writer in &slot.writers {
             let state = &writer.state;
@@ -118,9 +118,10 @@ mod tests {
         let writer = account.writer(slot, 0, b"Test", 1);
         let fact = |offset, seq, dead| {
             let record = Observed { offset, seq, snd: seq, time: seq * 10, dead };
-            Fact { slot, writer, record }
+            Fact { slot, writer, record, tags: 0 }
         };
         account.done(0, vec![fact(0, 1, 0), fact(1, 5, 0), fact(2, 5, 0), fact(3, 6, 1)]);
+        account.advance(0);
         let expected = Summary { missing: 3, duplicated: 1, dead_lettered: 1, ..Summary::default() };
         assert_eq!(of(&account), BTreeMap::from([("Test", expected)]));
         account.leave(&[partition]);

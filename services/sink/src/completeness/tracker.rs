@@ -13,10 +13,10 @@ use super::stored::{Kept, Stored};
 use super::view::PartitionView;
 use super::writer::{Bounds, Found, Observed};
 
-/// Points of a topic whose times are remembered; two records of the same microsecond lie near each other.
+/// Points of a topic that are remembered; two records of the same microsecond lie near each other.
 const WINDOW: usize = 512;
 /// How many of them are kept over a restart.
-const KEPT_TIMES: usize = 8;
+const KEPT_POINTS: usize = 8;
 
 /// A record that is done, on its way to its account.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,12 @@ pub struct Fact {
     pub writer: Option<usize>,
     /// The record.
     pub record: Observed,
+    /// A number that stands for the tags of its point; 0 where there are none.
+    pub tags: u64,
 }
+
+/// Partitions whose offsets only Kafka can explain, and the offset at which the account of each stands.
+pub type Odd = Vec<(TopicPartition, Option<i64>)>;
 
 /// All that is followed.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ pub struct Tracker {
     slots: Vec<Slot>,
     owned: HashSet<TopicPartition>,
     live: HashMap<TopicPartition, usize>,
-    times: HashMap<Arc<str>, Times>,
+    points: HashMap<Arc<str>, Points>,
     waiting: BTreeMap<u64, Vec<Fact>>,
     next_batch: u64,
 }
@@ -49,7 +54,7 @@ impl Tracker {
             slots: Vec::new(),
             owned: HashSet::new(),
             live: HashMap::new(),
-            times: HashMap::new(),
+            points: HashMap::new(),
             waiting: BTreeMap::new(),
             next_batch: 0,
         }
@@ -71,10 +76,9 @@ impl Tracker {
             return;
         }
         let state = kept.and_then(|kept| kept.state.clone()).unwrap_or_default();
-        let times = self.times.entry(partition.topic.clone()).or_default();
-        for time in &state.recent {
-            times.is_taken(*time);
-        }
+        let newest = kept.and_then(|kept| kept.writers.values().map(|writer| writer.last_time).max());
+        let points = self.points.entry(partition.topic.clone()).or_default();
+        points.remember(&state.recent, newest.unwrap_or_default());
         let writers = kept.into_iter().flat_map(|kept| kept.writers.clone());
         let slot = Slot::new(partition.clone(), state, writers);
         // A place that nothing refers to any more may be given to another partition.
@@ -116,26 +120,50 @@ impl Tracker {
         self.slots.get(slot).is_some_and(|slot| slot.has_numbers)
     }
 
-    /// Next offset of a partition, and the oldest that Kafka was known to have.
-    pub fn offsets(&self, slot: usize) -> Option<(Option<i64>, i64)> {
-        self.slots.get(slot).map(|slot| (slot.state.next_offset, slot.oldest))
-    }
-
-    /// Kafka says which is the oldest offset it has.
-    pub fn oldest(&mut self, slot: usize, oldest: i64) {
-        if let Some(slot) = self.slots.get_mut(slot) {
-            slot.oldest = slot.oldest.max(oldest);
-        }
-    }
-
-    /// Takes what is known of a batch, by its place in the order of reading.
+    /// Takes what is known of a batch, by its place in the order of reading; its facts in the order of partition and offset.
     pub fn done(&mut self, batch: u64, facts: Vec<Fact>) {
         self.waiting.insert(batch, facts);
-        while let Some(facts) = self.waiting.remove(&self.next_batch) {
-            self.next_batch += 1;
-            for fact in &facts {
-                self.account(fact);
+    }
+
+    /// The batch that is the next in order, if it is done, with the partitions of which [`Tracker::learn`] should hear before
+    /// [`Tracker::advance`].
+    pub fn next_done(&self) -> Option<(u64, Odd)> {
+        let facts = self.waiting.get(&self.next_batch)?;
+        let mut odd = Odd::new();
+        for of_slot in facts.chunk_by(|one, next| one.slot == next.slot) {
+            if let (Some(first), Some(last)) = (of_slot.first(), of_slot.last())
+                && let Some(slot) = self.slots.get(first.slot).filter(|slot| slot.is_live)
+                && slot.is_odd(first.record.offset, last.record.offset, of_slot.len())
+            {
+                odd.push((slot.partition.clone(), slot.state.next_offset));
             }
+        }
+        Some((self.next_batch, odd))
+    }
+
+    /// What Kafka said of a partition when its account stood at `next`: its oldest offset and its end. True when it ends before that:
+    /// the topic was deleted and made again, so the account starts anew.
+    pub fn learn(&mut self, partition: &TopicPartition, next: Option<i64>, extent: (i64, i64)) -> bool {
+        let (oldest, end) = extent;
+        let slot = self.slot(partition).and_then(|index| self.slots.get_mut(index));
+        let Some(slot) = slot.filter(|slot| slot.state.next_offset == next) else { return false };
+        let is_new = next.is_some_and(|next| end < next);
+        if is_new {
+            slot.begin_anew();
+        }
+        slot.oldest = slot.oldest.max(oldest);
+        is_new
+    }
+
+    /// Accounts for a batch, if it is the next in order.
+    pub fn advance(&mut self, batch: u64) {
+        if batch != self.next_batch {
+            return;
+        }
+        let Some(facts) = self.waiting.remove(&batch) else { return };
+        self.next_batch += 1;
+        for fact in &facts {
+            self.account(fact);
         }
     }
 
@@ -143,14 +171,14 @@ impl Tracker {
         let Some(slot) = self.slots.get_mut(fact.slot).filter(|slot| slot.is_live) else { return };
         let record = &fact.record;
         let Some(writer) = fact.writer else {
-            return slot.undecodable(record.offset, record.dead, self.bounds);
+            return slot.pass(record.offset, record.dead, self.bounds);
         };
         let found = slot.observe(writer, record, self.bounds);
         if !matches!(found, Some(Found::Own | Found::Restored)) || record.dead != 0 {
             return;
         }
-        let Some(times) = self.times.get_mut(&slot.partition.topic) else { return };
-        if times.is_taken(record.time)
+        let Some(points) = self.points.get_mut(&slot.partition.topic) else { return };
+        if points.is_taken(record.time, fact.tags)
             && let Some(writer) = slot.writers.get_mut(writer)
         {
             let number = if record.seq > 0 { record.seq } else { record.offset };
@@ -167,14 +195,20 @@ impl Tracker {
             // Facts that wait refer to writers by their places.
             let gone = if is_idle { slot.forget(horizon, writers) } else { Vec::new() };
             let of = |writer: Option<WriterKey>, kept| Stored::new(&slot.partition, writer, kept);
+            changes.extend(gone.into_iter().map(|key| of(Some(key), None)));
+            if std::mem::take(&mut slot.is_anew) {
+                // Readers keep what reaches further, so what is of the topic before goes first. The partition goes last: as long as it is
+                // there, a successor finds out again.
+                changes.extend(slot.writers.iter().map(|writer| of(Some(writer.key.clone()), None)));
+                changes.push(of(None, None));
+            }
             for writer in slot.writers.iter_mut().filter(|writer| writer.is_dirty) {
                 writer.is_dirty = false;
                 changes.push(of(Some(writer.key.clone()), Some(Kept::Writer(writer.state.clone()))));
             }
-            changes.extend(gone.into_iter().map(|key| of(Some(key), None)));
             slot.is_dirty = false;
             let mut state: PartitionState = slot.state.clone();
-            state.recent = self.times.get(&slot.partition.topic).map(Times::newest).unwrap_or_default();
+            state.recent = self.points.get(&slot.partition.topic).map(Points::newest).unwrap_or_default();
             changes.push(of(None, Some(Kept::Partition(state))));
         }
         changes
@@ -203,29 +237,44 @@ impl Tracker {
     }
 }
 
-/// Times of the newest points of a topic.
+/// The newest points of a topic. Each is its time, in which the number of its tags is mixed: without tags just the time.
 #[derive(Debug, Default)]
-struct Times {
+struct Points {
     newest: i64,
     window: VecDeque<i64>,
 }
 
-impl Times {
-    /// Whether another point had this time; from now on one has.
-    fn is_taken(&mut self, time: i64) -> bool {
-        let is_taken = time <= self.newest && self.window.contains(&time);
+impl Points {
+    /// Whether another point had this time and these tags; from now on one has.
+    fn is_taken(&mut self, time: i64, tags: u64) -> bool {
+        let point = time ^ tags.cast_signed();
+        let is_taken = time <= self.newest && self.window.contains(&point);
         if !is_taken {
             self.newest = self.newest.max(time);
-            if self.window.len() >= WINDOW {
-                self.window.pop_front();
-            }
-            self.window.push_back(time);
+            self.add(point);
         }
         is_taken
     }
 
+    /// Takes back what was kept, none of it newer than `newest`.
+    fn remember(&mut self, kept: &[i64], newest: i64) {
+        self.newest = self.newest.max(newest);
+        for point in kept {
+            if !self.window.contains(point) {
+                self.add(*point);
+            }
+        }
+    }
+
+    fn add(&mut self, point: i64) {
+        if self.window.len() >= WINDOW {
+            self.window.pop_front();
+        }
+        self.window.push_back(point);
+    }
+
     fn newest(&self) -> Vec<i64> {
-        self.window.iter().rev().take(KEPT_TIMES).rev().copied().collect()
+        self.window.iter().rev().take(KEPT_POINTS).rev().copied().collect()
     }
 }
 
