@@ -284,6 +284,11 @@ impl Stack {
         format!("{scheme}://{}", local(self.registry_port))
     }
 
+    /// Address of the sink's gRPC server.
+    pub fn sink_grpc_url(&self) -> String {
+        format!("http://{}", local(self.sink_grpc))
+    }
+
     /// Address of the registry's gRPC server.
     pub fn registry_grpc_url(&self) -> String {
         format!("http://{}", local(self.registry_grpc_port))

@@ -5,6 +5,7 @@
 //! row of InfluxDB is read back and compared field by field. Trouble that a real server would not give on demand comes
 //! from a proxy before it ([`efd_tests::proxy`]); what is stored, is stored in a real InfluxDB.
 
+mod account;
 mod audit;
 mod fault;
 mod inject;

@@ -9,6 +9,7 @@ use efd_tests::{Generation, Options, Service, Stack, WORKER, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::account;
 use crate::audit::{Destination, Outcome, Sent, audit};
 use crate::fault::{Act, Fault, SPOILED};
 use crate::{inject, load};
@@ -117,7 +118,10 @@ impl Run {
         for destination in self.destinations() {
             let drained = self.drained(&destination.group).await;
             let mut outcome = audit(self, &destination, &sent, &report).await?;
-            outcome.problems.extend(drained.err().map(|error| format!("{error:#}")));
+            match drained {
+                Ok(()) => account::check(self, &destination, &mut outcome).await?,
+                Err(error) => outcome.problems.push(format!("{error:#}")),
+            }
             outcomes.push(outcome);
         }
         Ok(outcomes)

@@ -1,5 +1,7 @@
 //! Replicas of one sink worker share its partitions, and go on when one of them dies.
 
+use std::time::{Duration, Instant};
+
 use efd_tests::{Generation, Options, Service, Stack, eventually};
 use rstest::rstest;
 
@@ -22,12 +24,15 @@ async fn three_replicas_share_the_partitions_and_two_take_over_those_of_a_dead_o
     let ingest = stack.ingest.as_ref().unwrap();
     ingest.metric_reaches("efd_ingest_records_delivered_total", 300.0).await.unwrap();
     first.kill();
+    let killed = Instant::now();
     eventually("two replicas own all partitions", || async {
         let owned = [assigned(&second).await?, assigned(&third).await?];
         if owned.iter().sum::<f64>() == all { Ok(true) } else { anyhow::bail!("{owned:?} of {all}") }
     })
     .await
     .unwrap();
+    // The time-out of 6 s and what the members take to join again; without the setting it would be 45 s.
+    assert!(killed.elapsed() < Duration::from_secs(30), "{:?}", killed.elapsed());
     let ingest = stack.ingest.as_ref().unwrap();
     let before = ingest.metrics().await.unwrap().sum("efd_ingest_records_delivered_total", &[]);
     ingest.metric_reaches("efd_ingest_records_delivered_total", before + 300.0).await.unwrap();
