@@ -43,6 +43,11 @@ impl Room {
         })
     }
 
+    /// Another empty one, for work that must not see what this one's servers hold.
+    pub fn another(&self) -> anyhow::Result<Self> {
+        Self::new(self.size)
+    }
+
     /// Where files may be put.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -122,12 +122,14 @@ async fn stored_mix(
     records: f64,
     bodies: Vec<Bytes>,
 ) -> anyhow::Result<Vec<Row>> {
-    let programs = Programs::locate(&Env::process());
-    let influxdb = InfluxDb::start(&programs, Generation::V1, room.folder()).await?;
     let bytes: usize = bodies.iter().map(Bytes::len).sum();
+    // Each has a server of its own, so that none works on what the other left it to put in order.
+    let influxdb = influxdb(room, "bare").await?;
     let seconds = load(&influxdb.url(), bodies).await?;
+    drop(influxdb);
+    let influxdb = self::influxdb(room, "stored").await?;
     let run =
-        mix_worker(room, servers, "stored", destination(&influxdb.url(), "stored"))?.writes(records).await?;
+        mix_worker(room, servers, "worker", destination(&influxdb.url(), "stored"))?.writes(records).await?;
     let case = format!("mix of {records} records, InfluxDB 1.x");
     let row = |measure, value| Row::new(case.clone(), measure, value);
     let bare = records / seconds;
@@ -141,6 +143,12 @@ async fn stored_mix(
         row("CPU of the sink, ns per value", run.cpu_per_value).expected(Goal::AtMost(CPU)),
         row("memory of the sink, MB", run.megabytes),
     ])
+}
+
+async fn influxdb(room: &Room, folder: &str) -> anyhow::Result<InfluxDb> {
+    let folder = room.folder().join(folder);
+    std::fs::create_dir(&folder)?;
+    InfluxDb::start(&Programs::locate(&Env::process()), Generation::V1, &folder).await
 }
 
 fn mix_worker(room: &Room, servers: &Servers, name: &str, destinations: Value) -> anyhow::Result<Worker> {

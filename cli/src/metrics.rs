@@ -61,6 +61,16 @@ impl Metrics {
         values
     }
 
+    /// What counters and histograms have gained since an earlier scrape of the same process.
+    #[must_use]
+    pub fn since(mut self, earlier: &Self) -> Self {
+        for sample in &mut self.samples {
+            let is_same = |other: &&Sample| other.name == sample.name && other.labels == sample.labels;
+            sample.value -= earlier.samples.iter().find(is_same).map_or(0.0, |other| other.value);
+        }
+        self
+    }
+
     /// The `q` quantile (0 to 1) of a histogram, by linear interpolation inside its bucket as Prometheus does it;
     /// none when nothing was observed.
     pub fn quantile(&self, name: &str, labels: &[(&str, &str)], q: f64) -> Option<f64> {
@@ -132,6 +142,15 @@ mod tests {
 
     const TEXT: &str = "# HELP x y\n# TYPE x counter\nx_total{component=\"A\",destination=\"d\"} 3\nx_total{component=\"B\"} 4\ny 1.5\n\
         l_seconds_bucket{component=\"A\",le=\"0.01\"} 50\nl_seconds_bucket{component=\"A\",le=\"0.1\"} 90\nl_seconds_bucket{component=\"A\",le=\"+Inf\"} 100\n";
+
+    #[test]
+    fn what_came_since_is_less_what_was_there() {
+        let earlier = Metrics::parse("x_total{component=\"A\",destination=\"d\"} 2\ny 1.5\n");
+        let gained = Metrics::parse(TEXT).since(&earlier);
+        assert_eq!(gained.sum("x_total", &[]), 5.0);
+        assert_eq!(gained.sum("y", &[]), 0.0);
+        assert_eq!(gained.quantile("l_seconds", &[], 0.5), Some(0.01));
+    }
 
     #[test]
     fn samples_are_summed_by_label() {
