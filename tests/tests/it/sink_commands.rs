@@ -18,14 +18,18 @@ async fn plan_and_status_say_what_is_owned_and_how_it_fares(#[case] generation: 
     assert_eq!(plan.code, Some(0), "{} {}", plan.out, plan.err);
     assert!(plan.out.contains("0 topics that nobody stores"), "{}", plan.out);
 
-    let name = "lsst.sal.MTM1M3.forces".to_owned();
-    let spec = TopicSpec { name, partitions: 1, replication: 1, compact: false };
-    Admin::new(&stack.kafka.config(), "efd-tests").unwrap().create_topics(&[spec]).await.unwrap();
+    // A component that no worker has, and a camera that publishes beside SAL.
+    let specs = ["lsst.sal.MTM1M3.forces", "lsst.ATCamera.vacuum", "lsst.ATCamera.vacuum.dlq"]
+        .map(|name| TopicSpec { name: name.to_owned(), partitions: 1, replication: 1, compact: false });
+    Admin::new(&stack.kafka.config(), "efd-tests").unwrap().create_topics(&specs).await.unwrap();
     let plan = run(&["sink", "plan", "--problems"]).await;
     assert_eq!(plan.code, Some(1));
-    assert!(plan.out.contains("1 topics that nobody stores"), "{}", plan.out);
-    let line = plan.out.lines().find(|line| line.contains("lsst.sal.MTM1M3.forces")).unwrap();
-    assert!(line.contains("nobody") && !plan.out.contains("Test.scalars"), "{}", plan.out);
+    assert!(plan.out.contains("2 topics that nobody stores"), "{}", plan.out);
+    for topic in ["lsst.sal.MTM1M3.forces", "lsst.ATCamera.vacuum"] {
+        let line = plan.out.lines().find(|line| line.contains(topic)).unwrap();
+        assert!(line.contains("nobody"), "{}", plan.out);
+    }
+    assert!(!plan.out.contains("Test.scalars") && !plan.out.contains(".dlq"), "{}", plan.out);
     let settings = stack.folder().join("sink/settings.yaml");
     let from_file = run(&["sink", "plan", "--problems", "--settings", settings.to_str().unwrap()]).await;
     assert_eq!((from_file.code, from_file.out), (Some(1), plan.out));
