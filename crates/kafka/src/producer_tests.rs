@@ -29,15 +29,20 @@ async fn a_send_that_was_given_up_is_not_waited_for() {
 async fn a_refused_record_is_not_delivered_because_a_later_one_of_its_partition_is() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("t", 1, 1).unwrap();
-    let config =
-        KafkaConfig { bootstrap_servers: Some(cluster.bootstrap_servers()), ..KafkaConfig::default() };
+    // What was refused is sent again only long after the one behind it has been acknowledged.
+    let wait = ["retry_backoff_ms", "retry_backoff_max_ms"].map(|name| (name.to_owned(), "5000".to_owned()));
+    let config = KafkaConfig {
+        bootstrap_servers: Some(cluster.bootstrap_servers()),
+        options: wait.into(),
+        ..KafkaConfig::default()
+    };
     let options = ProducerOptions { linger: Duration::ZERO, ..ProducerOptions::default() };
     let producer = Producer::new(&config, "test", &options).unwrap();
     let mut known = producer.batch();
     known.send(record()).await.unwrap();
     known.delivered().await.unwrap();
     // The first one is refused when the second one is already on its way.
-    cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
+    cluster.broker_round_trip_time(1, Duration::from_secs(2)).unwrap();
     cluster.request_errors(
         RDKafkaApiKey::Produce,
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION],
