@@ -219,10 +219,12 @@ impl Admin {
         let mut config = self.config.client(&self.client_id);
         config.set("group.id", group).set("enable.auto.commit", "false");
         let context = self.config.context();
-        let partitions: Vec<(String, i32)> = topics
-            .iter()
-            .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name.clone(), *partition)))
-            .collect();
+        let partitions_of = |topic: &TopicInfo| {
+            let name: Arc<str> = topic.name.as_str().into();
+            let partition = |number: &i32| TopicPartition { topic: name.clone(), partition: *number };
+            topic.partitions.iter().map(partition).collect::<Vec<_>>()
+        };
+        let partitions: Vec<TopicPartition> = topics.iter().flat_map(partitions_of).collect();
         Ok(on_thread(move || lag_of(&config.create_with_context(context)?, &partitions)).await?)
     }
 

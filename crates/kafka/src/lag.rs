@@ -1,6 +1,7 @@
-//! How far a group is behind.
+//! Where partitions begin and end, and how far a group is behind.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -9,55 +10,82 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::admin::REQUEST_TIMEOUT;
 use crate::{GroupLag, QuietContext, TopicPartition};
 
+/// Offsets by partition, or why Kafka does not tell one.
+type Offsets = BTreeMap<TopicPartition, KafkaResult<i64>>;
+
+/// The oldest offset of each partition and the one that its next record will get: two requests to each broker, however many partitions
+/// there are. Blocks.
+///
+/// # Errors
+/// When Kafka does not answer in time; for one partition, why it does not tell.
+pub fn extents(
+    consumer: &BaseConsumer<QuietContext>,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> KafkaResult<BTreeMap<TopicPartition, KafkaResult<(i64, i64)>>> {
+    if partitions.is_empty() {
+        // librdkafka does not take an empty list.
+        return Ok(BTreeMap::new());
+    }
+    let mut asked = list(partitions);
+    // The time of "the beginning" and "the end" are the numbers that these offsets have.
+    let mut ask = |place| {
+        asked.set_all_offsets(place)?;
+        Ok::<_, KafkaError>(offsets(&consumer.offsets_for_times(asked.clone(), timeout)?))
+    };
+    let (oldest, mut ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
+    let unknown = || Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition));
+    let extent = |(partition, oldest): (TopicPartition, KafkaResult<i64>)| {
+        let end = ends.remove(&partition).unwrap_or_else(unknown);
+        let extent = oldest.and_then(|oldest| Ok((oldest, end?)));
+        (partition, extent)
+    };
+    Ok(oldest.into_iter().map(extent).collect())
+}
+
 /// Three requests to each broker, however many partitions there are.
 pub(crate) fn lag_of(
     consumer: &BaseConsumer<QuietContext>,
-    partitions: &[(String, i32)],
+    partitions: &[TopicPartition],
 ) -> KafkaResult<Vec<GroupLag>> {
     if partitions.is_empty() {
-        // librdkafka does not take an empty list.
         return Ok(Vec::new());
     }
-    let mut asked = TopicPartitionList::with_capacity(partitions.len());
-    for (topic, partition) in partitions {
-        asked.add_partition(topic, *partition);
-    }
-    let committed = offsets(&consumer.committed_offsets(asked.clone(), REQUEST_TIMEOUT)?)?;
-    // The time of "the beginning" and "the end" are the numbers that these offsets have.
-    let mut ends = [BTreeMap::new(), BTreeMap::new()];
-    for (place, end) in [Offset::Beginning, Offset::End].into_iter().zip(&mut ends) {
-        asked.set_all_offsets(place)?;
-        *end = offsets(&consumer.offsets_for_times(asked.clone(), REQUEST_TIMEOUT)?)?;
-    }
-    let [oldest, newest] = ends;
-    let of = |offsets: &Offsets, place| offsets.get(place).copied();
+    let mut all = offsets(&consumer.committed_offsets(list(partitions), REQUEST_TIMEOUT)?);
+    let mut extents = extents(consumer, partitions, REQUEST_TIMEOUT)?;
     let mut lags = Vec::with_capacity(partitions.len());
-    for place in partitions {
-        let (Some(oldest), Some(end)) = (of(&oldest, place), of(&newest, place)) else {
+    for partition in partitions {
+        let committed = all.remove(partition).transpose()?;
+        let Some(extent) = extents.remove(partition) else {
             return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition));
         };
-        let committed = of(&committed, place);
+        let (oldest, end) = extent?;
         let records = (end - committed.unwrap_or(oldest).max(oldest)).max(0);
-        let (topic, partition) = place;
-        let place = TopicPartition { topic: topic.as_str().into(), partition: *partition };
-        lags.push(GroupLag { partition: place, committed, end, records });
+        lags.push(GroupLag { partition: partition.clone(), committed, end, records });
     }
     Ok(lags)
 }
 
-/// Offsets by topic and partition.
-type Offsets = BTreeMap<(String, i32), i64>;
+fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for TopicPartition { topic, partition } in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
+}
 
 /// Those of a list that it has.
-fn offsets(list: &TopicPartitionList) -> KafkaResult<Offsets> {
-    let mut offsets = Offsets::new();
-    for element in list.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            offsets.insert((element.topic().to_owned(), element.partition()), offset);
-        }
-    }
-    Ok(offsets)
+fn offsets(list: &TopicPartitionList) -> Offsets {
+    let offset = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let offset = match (element.error(), element.offset()) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Offset::Offset(offset)) => Ok(offset),
+            (Ok(()), _) => return None,
+        };
+        let (topic, partition) = (element.topic().into(), element.partition());
+        Some((TopicPartition { topic, partition }, offset))
+    };
+    list.elements().into_iter().filter_map(offset).collect()
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub use context::QuietContext;
 pub use dead_letter::{DeadLetter, dead_letter_header, dead_letter_topic};
 pub use dead_letter_office::DeadLetterOffice;
 pub use error::{ErrorKind, error_kind};
+pub use lag::extents;
 pub use ledger::{BatchId, OffsetLedger, TopicPartition};
 pub use pauses::Pauses;
 pub use producer::{Batch, OutRecord, Placed, Producer, ProducerOptions};
