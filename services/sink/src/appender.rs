@@ -96,6 +96,18 @@ impl<'a> Appender<'a> {
         self.len += len + value.len.min(SHORT);
     }
 
+    /// Appends a short text.
+    #[inline]
+    pub fn put_short(&mut self, value: Short) {
+        self.put_first(&value.text.to_le_bytes(), value.len);
+    }
+
+    /// Appends with an appender of its own, and out of line, so that the short ways of the caller stay small and in registers.
+    #[inline(always)]
+    pub fn apart(&mut self, put: impl FnOnce(&mut Appender<'_>)) {
+        self.len = end_of(self.lend(), put);
+    }
+
     /// Appends one byte.
     #[inline]
     pub fn put_byte(&mut self, byte: u8) {
@@ -111,6 +123,13 @@ impl<'a> Appender<'a> {
         }
         self.len += bytes.len();
     }
+}
+
+/// Where it ends when this was put.
+#[inline(never)]
+fn end_of(mut out: Appender<'_>, put: impl FnOnce(&mut Appender<'_>)) -> usize {
+    put(&mut out);
+    out.len
 }
 
 /// Appends behind the first `len` bytes, and makes room for more.

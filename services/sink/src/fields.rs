@@ -131,8 +131,7 @@ impl<'a> Fields<'a> {
         if let Some(short) = number::short_integer(value) {
             self.short(key, short);
         } else if self.key(key) {
-            let end = end_of(self.out.lend(), |out| number::put_integer(value, out));
-            self.out.set_len(end);
+            self.out.apart(|out| number::put_integer(value, out));
         }
     }
 
@@ -143,8 +142,7 @@ impl<'a> Fields<'a> {
         } else if let Some(short) = number::short_double(value) {
             self.short(key, short);
         } else if self.key(key) {
-            let end = end_of(self.out.lend(), |out| number::put_double(value, out));
-            self.out.set_len(end);
+            self.out.apart(|out| number::put_double(value, out));
         }
     }
 
@@ -155,7 +153,7 @@ impl<'a> Fields<'a> {
             self.values += 1;
             self.out.put_pair((prepared, key.len as usize), value);
         } else if self.key(key) {
-            self.out.put_first(&value.text.to_le_bytes(), value.len);
+            self.out.put_short(value);
         }
     }
 
@@ -189,8 +187,7 @@ impl<'a> Fields<'a> {
             self.out.put_first(prepared, key.len as usize);
         } else {
             let text = key_text(self.keys, key);
-            let end = end_of(self.out.lend(), |out| out.put(text));
-            self.out.set_len(end);
+            self.out.apart(|out| out.put(text));
         }
         true
     }
@@ -200,11 +197,4 @@ impl<'a> Fields<'a> {
     fn short_key(&self, key: Key) -> Option<&'a [u8; KEY]> {
         self.keys.get(key.start as usize..)?.first_chunk().filter(|_| key.len as usize <= KEY)
     }
-}
-
-/// Writes with an appender of its own and gives where it ends. Apart, so that the short ways stay small and in registers.
-#[inline(never)]
-fn end_of(mut out: Appender<'_>, put: impl FnOnce(&mut Appender<'_>)) -> usize {
-    put(&mut out);
-    out.len()
 }

@@ -241,10 +241,7 @@ fn is_null(null_branch: Option<u8>, reader: &mut Reader<'_>) -> Result<bool, Poi
 fn tag_text(kind: &Kind, mut reader: Reader<'_>, text: &mut Vec<u8>) -> Result<(), AvroError> {
     let mut out = Appender::behind(text);
     match kind {
-        Kind::Plain(Plain::Boolean) => {
-            let word = number::boolean(reader.boolean()?);
-            out.put_first(&word.text.to_le_bytes(), word.len);
-        }
+        Kind::Plain(Plain::Boolean) => out.put_short(number::boolean(reader.boolean()?)),
         Kind::Plain(Plain::Int | Plain::Long) => number::put_digits(reader.long()?, &mut out),
         Kind::Plain(Plain::Float) => put_tag_number(f64::from(reader.float()?), &mut out),
         Kind::ShortFloat => match reader.float()? {
