@@ -21,7 +21,7 @@ impl Stack {
             "gateway": self.gateway_url(),
             "sinks": {WORKER: {
                 "admin": format!("http://{}", local(self.sink_admin)),
-                "grpc": format!("http://{}", local(self.sink_grpc)),
+                "grpc": self.sink_grpc_url(),
             }},
             "interfaces": interfaces(),
         });
